@@ -1,0 +1,126 @@
+//! What a process counts about its calls. One set per server, shared by every call.
+//!
+//! Adding to a meter is one atomic operation, so the audio path may do it.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// The queues in which something of a call can wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Queue {
+    /// Frames from the socket to the client actor.
+    FromSocket,
+    /// Caller audio on its way to the Sonic stream actor.
+    CallerAudio,
+    /// Assistant audio that waits to be played.
+    Playout,
+    /// Messages to the socket.
+    ToSocket,
+}
+
+/// A queue's name as a label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct QueueLabel {
+    /// Which queue.
+    pub queue: Queue,
+}
+
+/// A bounded word as a label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    /// Which one.
+    pub reason: &'static str,
+}
+
+/// A child's role and how it ended, as labels.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ChildLabel {
+    /// Which child.
+    pub role: &'static str,
+    /// How it ended.
+    pub exit: &'static str,
+}
+
+/// Counters and gauges of the engine. Cloning shares them.
+#[derive(Debug, Clone, Default)]
+pub struct Meters {
+    /// Calls in progress: what the registry holds.
+    pub active_calls: Gauge,
+    /// Sockets that are open.
+    pub open_sockets: Gauge,
+    /// Streams to Nova Sonic that are open or being opened.
+    pub open_streams: Gauge,
+    /// Child actors that are alive.
+    pub live_children: Gauge,
+    /// Detached tasks (tool executions) that are alive.
+    pub live_tasks: Gauge,
+    /// Calls that were started.
+    pub calls_started: Counter<u64, AtomicU64>,
+    /// Calls that ended, by cause.
+    pub calls_ended: Family<ReasonLabel, Counter>,
+    /// Calls that were refused before the upgrade, by cause.
+    pub calls_refused: Family<ReasonLabel, Counter>,
+    /// Children that ended, by role and kind of end.
+    pub child_exits: Family<ChildLabel, Counter>,
+    /// Faults of Sonic streams, by kind.
+    pub stream_faults: Family<ReasonLabel, Counter>,
+    /// Streams opened anew within a call.
+    pub stream_restarts: Counter,
+    /// What clients did wrong, by error code.
+    pub client_errors: Family<ReasonLabel, Counter>,
+    /// Audio frames from callers.
+    pub caller_frames: Counter,
+    /// Audio frames to callers.
+    pub playout_frames: Counter,
+    /// Barge-ins.
+    pub barge_ins: Counter,
+    /// Events of the service that could not be understood.
+    pub unknown_events: Counter,
+    /// Tool calls, by outcome.
+    pub tool_calls: Family<ReasonLabel, Counter>,
+    /// What waits now, by queue (audio in bytes, messages in pieces).
+    pub queue_depth: Family<QueueLabel, Gauge>,
+    /// What was dropped because a queue was full, in pieces.
+    pub dropped: Family<QueueLabel, Counter>,
+}
+
+impl Meters {
+    /// Gives every meter its name in `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        let r = registry;
+        r.register("active_calls", "Calls in progress", self.active_calls.clone());
+        r.register("open_sockets", "Open client sockets", self.open_sockets.clone());
+        r.register("open_streams", "Open Nova Sonic streams", self.open_streams.clone());
+        r.register("live_children", "Live child actors", self.live_children.clone());
+        r.register("live_tasks", "Live detached tasks", self.live_tasks.clone());
+        r.register("calls_started", "Calls started", self.calls_started.clone());
+        r.register("calls_ended", "Calls ended, by cause", self.calls_ended.clone());
+        r.register("calls_refused", "Calls refused, by cause", self.calls_refused.clone());
+        r.register("child_exits", "Ends of child actors", self.child_exits.clone());
+        r.register("stream_faults", "Faults of Sonic streams", self.stream_faults.clone());
+        r.register("stream_restarts", "Streams opened anew", self.stream_restarts.clone());
+        r.register("client_errors", "Mistakes of clients, by code", self.client_errors.clone());
+        r.register("caller_frames", "Audio frames from callers", self.caller_frames.clone());
+        r.register("playout_frames", "Audio frames to callers", self.playout_frames.clone());
+        r.register("barge_ins", "Interrupted assistant turns", self.barge_ins.clone());
+        r.register("unknown_events", "Service events not understood", self.unknown_events.clone());
+        r.register("tool_calls", "Tool calls, by outcome", self.tool_calls.clone());
+        r.register("queue_depth", "What waits now, by queue", self.queue_depth.clone());
+        r.register("dropped", "Dropped from full queues", self.dropped.clone());
+    }
+
+    /// The gauge of one queue.
+    pub fn depth(&self, queue: Queue) -> Gauge {
+        self.queue_depth.get_or_create(&QueueLabel { queue }).clone()
+    }
+
+    /// The drop counter of one queue.
+    pub fn drops(&self, queue: Queue) -> Counter {
+        self.dropped.get_or_create(&QueueLabel { queue }).clone()
+    }
+}

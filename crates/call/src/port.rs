@@ -1,0 +1,50 @@
+//! The port to Nova Sonic: how the engine opens a stream without knowing the SDK.
+//!
+//! What crosses it is one event's JSON per item, in both directions; the wire below (framing,
+//! signing, HTTP/2) belongs to whoever implements [`SonicPort`]. `crates/aws` does so on the
+//! AWS SDK, and nothing else does: tests put the emulator behind the same SDK instead.
+
+use bytes::Bytes;
+use futures::{future::BoxFuture, stream::BoxStream};
+
+use crate::fault::StreamFault;
+
+/// Opens streams to Nova Sonic.
+pub trait SonicPort: Send + Sync + 'static {
+    /// Opens one stream.
+    ///
+    /// `opening` holds the events that must be on their way before the service answers
+    /// (`nova-sonic.md` §1.7): session start, prompt start, system prompt, history. The future
+    /// resolves when the response head has arrived; it carries its own deadline. Dropping the
+    /// future, or both halves of the stream, cancels the request.
+    fn open(&self, opening: Vec<Bytes>) -> BoxFuture<'static, Result<SonicStream, StreamFault>>;
+}
+
+/// An open stream. Drop both halves to cancel it.
+pub struct SonicStream {
+    /// Events to the service.
+    pub sender: Box<dyn SonicSender>,
+    /// Events from the service.
+    pub receiver: SonicReceiver,
+}
+
+/// Events from the service, as JSON. It ends after the first fault, or without one when the
+/// service closed in order.
+pub type SonicReceiver = BoxStream<'static, Result<Bytes, StreamFault>>;
+
+/// The sending half. Dropping it closes the input in order (the signed empty frame).
+pub trait SonicSender: Send {
+    /// Hands one event to the transport; never waits.
+    fn send(&mut self, event: Bytes) -> Result<(), SendRefused>;
+}
+
+/// Why an event was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendRefused {
+    /// The transport holds more unsent audio than its age limit allows.
+    #[error("the service reads too slowly: unsent audio is older than the limit")]
+    Stalled,
+    /// The stream is over; the receiver says why.
+    #[error("the stream is closed")]
+    Closed,
+}
