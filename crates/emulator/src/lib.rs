@@ -1,1 +1,25 @@
-//! placeholder
+//! A stand-in for the AWS services Voice S2S talks to, on the real wire.
+//!
+//! It speaks the protocols themselves (HTTP/1.1, h2c, TLS with HTTP/2, SigV4, event-stream
+//! frames), so the genuine AWS SDK of any language connects to it. It is the embedded default of
+//! the server, the subcommand `voice-s2s emulator`, and the far side in tests. It is not the
+//! model: it follows a script and never claims to understand.
+//!
+//! [`Emulator::start`] runs it on a thread of its own; [`Observer`] tells what it heard.
+
+mod config;
+mod ear;
+mod emulator;
+mod front;
+mod observe;
+pub mod script;
+mod session;
+mod voice;
+
+pub use config::{
+    ACCESS_KEY_ID, Clocks, EmulatorConfig, EndpointingPauses, ExceptionKind, Fault, FaultKind,
+    FaultMoment, FaultScope, Generation, ModelEntry, RecordLimits, Refusal, ResponseHead,
+    SECRET_ACCESS_KEY, TestCredentials,
+};
+pub use emulator::{Emulator, StartError};
+pub use observe::{Observer, RefusedRequest, SessionSnapshot, WaitTimeout};

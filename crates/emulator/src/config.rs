@@ -1,0 +1,345 @@
+//! What an emulator is started with: plain data with defaults that work.
+//!
+//! Not a parser of flags or files; the command line and the tests fill it. Read by the front
+//! (listeners, head, signatures, refusals) and by the session (clocks, scenario, faults).
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::script::Scenario;
+
+/// Access key id the emulator accepts unless told otherwise. A test value, no secret.
+pub const ACCESS_KEY_ID: &str = "AKIAEMULATOREXAMPLE1";
+/// Secret key that belongs to [`ACCESS_KEY_ID`]. A test value, no secret.
+pub const SECRET_ACCESS_KEY: &str = "emulator/secret/for/tests/only/0123456789";
+
+/// Everything an emulator can be told. `EmulatorConfig::default()` works as it stands.
+#[derive(Debug, Clone)]
+pub struct EmulatorConfig {
+    /// Plaintext listener: HTTP/1.1 and h2c with prior knowledge. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// TLS listener (ALPN `h2`, `http/1.1`), when wanted. Its CA is made at start.
+    pub tls_listen: Option<SocketAddr>,
+    /// What the model hears and does.
+    pub scenario: Arc<Scenario>,
+    /// Return the caller's audio instead of playing the scenario.
+    pub echo: bool,
+    /// Check the request's signature and the chain of frame signatures.
+    pub verify_signatures: bool,
+    /// The one key pair that is known.
+    pub credentials: TestCredentials,
+    /// When the response head leaves (nova-sonic.md §1.7).
+    pub head: ResponseHead,
+    /// Time limits (nova-sonic.md §4.1).
+    pub clocks: Clocks,
+    /// `SETTINGS_MAX_CONCURRENT_STREAMS` on HTTP/2; `None` leaves hyper's default.
+    pub max_concurrent_streams: Option<u32>,
+    /// Add a padding member `"p"` to every output chunk (nova-sonic.md §1.4).
+    pub padding: bool,
+    /// Faults to inject, each at most as often as its scope says.
+    pub faults: Vec<Fault>,
+    /// Models that exist here. An unknown one is refused at the door.
+    pub models: Vec<ModelEntry>,
+    /// How much the observer keeps.
+    pub record: RecordLimits,
+}
+
+impl Default for EmulatorConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls_listen: None,
+            scenario: Arc::new(Scenario::default()),
+            echo: false,
+            verify_signatures: true,
+            credentials: TestCredentials::default(),
+            head: ResponseHead::default(),
+            clocks: Clocks::default(),
+            max_concurrent_streams: None,
+            padding: false,
+            faults: Vec::new(),
+            models: ModelEntry::known(),
+            record: RecordLimits::default(),
+        }
+    }
+}
+
+/// The key pair requests must be signed with. A session token is tolerated and not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestCredentials {
+    /// Access key id, as in the `Credential=` part of the `authorization` header.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: String,
+}
+
+impl Default for TestCredentials {
+    fn default() -> Self {
+        Self {
+            access_key_id: ACCESS_KEY_ID.to_owned(),
+            secret_access_key: SECRET_ACCESS_KEY.to_owned(),
+        }
+    }
+}
+
+/// When the head of the response leaves. Any output of the session releases it earlier.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ResponseHead {
+    /// After `sessionStart` and `promptStart` were read.
+    #[default]
+    AfterPromptStart,
+    /// At once, before any of the body is read.
+    Immediately,
+    /// After the first `contentEnd` (commonly the SYSTEM block) was read.
+    AfterFirstContentEnd,
+}
+
+/// Time limits of a session. `connection`, `idle` and `silent_user` run `scale` times faster
+/// than the wall clock; `pause` is counted in audio and is not scaled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clocks {
+    /// Longest life of a connection.
+    pub connection: Duration,
+    /// Longest gap between input events.
+    pub idle: Duration,
+    /// Longest time without user speech, when enforced.
+    pub silent_user: Option<Duration>,
+    /// How many emulated seconds pass per real second. 1.0 is real time; must be positive.
+    pub scale: f64,
+    /// Silence that ends a user turn, by endpointing sensitivity.
+    pub pause: EndpointingPauses,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            connection: Duration::from_secs(480),
+            idle: Duration::from_secs(55),
+            silent_user: None,
+            scale: 1.0,
+            pause: EndpointingPauses::default(),
+        }
+    }
+}
+
+impl Clocks {
+    /// Real time after which an emulated `limit` is over.
+    #[must_use]
+    pub fn scaled(&self, limit: Duration) -> Duration {
+        if self.scale.is_finite() && self.scale > 0.0 {
+            limit.div_f64(self.scale)
+        } else {
+            limit
+        }
+    }
+}
+
+/// Pause before the end of a turn (nova-sonic.md §2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointingPauses {
+    /// `endpointingSensitivity` HIGH.
+    pub high: Duration,
+    /// `endpointingSensitivity` MEDIUM, also when none is given.
+    pub medium: Duration,
+    /// `endpointingSensitivity` LOW.
+    pub low: Duration,
+}
+
+impl Default for EndpointingPauses {
+    fn default() -> Self {
+        Self {
+            high: Duration::from_millis(1500),
+            medium: Duration::from_millis(1750),
+            low: Duration::from_millis(2000),
+        }
+    }
+}
+
+/// A model that exists in the emulator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// Full id, as in the request path after decoding.
+    pub id: String,
+    /// Which rules apply to it.
+    pub generation: Generation,
+}
+
+impl ModelEntry {
+    /// The models of nova-sonic.md §4.4, the retired first one included.
+    #[must_use]
+    pub fn known() -> Vec<Self> {
+        [
+            ("amazon.nova-sonic-v1:0", Generation::V1),
+            ("amazon.nova-2-sonic-v1:0", Generation::V2),
+            ("amazon.nova-2-5-sonic", Generation::V25),
+        ]
+        .map(|(id, generation)| Self { id: id.to_owned(), generation })
+        .into()
+    }
+}
+
+/// Generation of Nova Sonic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// Nova Sonic.
+    V1,
+    /// Nova 2 Sonic.
+    V2,
+    /// Nova 2.5 Sonic.
+    V25,
+}
+
+/// One fault: what happens, when, and to which sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// When it strikes.
+    pub moment: FaultMoment,
+    /// What happens then.
+    pub kind: FaultKind,
+    /// Which sessions it strikes.
+    pub scope: FaultScope,
+}
+
+impl Fault {
+    /// A fault at the opening of every session.
+    #[must_use]
+    pub fn at_open(kind: FaultKind) -> Self {
+        Self { moment: FaultMoment::AtOpen, kind, scope: FaultScope::Every }
+    }
+
+    /// The same fault, for the first `n` sessions only.
+    #[must_use]
+    pub fn first(mut self, n: u32) -> Self {
+        self.scope = FaultScope::First(n);
+        self
+    }
+}
+
+/// When a fault strikes. `AtOpen` is the front's; the others are the session's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultMoment {
+    /// Before the response head, in place of a session (or of its head).
+    AtOpen,
+    /// After this many input events were read, audio included; 1 is `sessionStart`.
+    AfterEvents(u64),
+    /// In the middle of the model's answer number n, counted from 1.
+    MidTurn(u32),
+}
+
+/// Which sessions a fault strikes, by the order in which they were opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultScope {
+    /// All of them.
+    Every,
+    /// The first n.
+    First(u32),
+    /// Only number n, counted from 1.
+    Nth(u32),
+}
+
+impl FaultScope {
+    /// Whether the session number `ordinal` (from 1) is struck.
+    #[must_use]
+    pub fn includes(self, ordinal: u64) -> bool {
+        match self {
+            Self::Every => true,
+            Self::First(n) => ordinal <= u64::from(n),
+            Self::Nth(n) => ordinal == u64::from(n),
+        }
+    }
+}
+
+/// What a fault does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FaultKind {
+    /// Answer the request with an error status and no session. Only `AtOpen`.
+    Refuse(Refusal),
+    /// Read the request and never send the response head. Only `AtOpen`.
+    HangHead,
+    /// Send an exception frame and end the stream.
+    Exception {
+        /// Its type.
+        kind: ExceptionKind,
+        /// Its text, as the client sees it.
+        message: String,
+    },
+    /// RST_STREAM on HTTP/2; on HTTP/1.1 the connection is closed inside the body.
+    ResetStream,
+    /// The TCP connection is cut, with everything on it.
+    CutConnection,
+    /// Bytes that are no frame.
+    Garbage(Vec<u8>),
+    /// A well-formed chunk whose event nobody knows.
+    UnknownEvent,
+    /// The stream ends in order, with no exception and no `completionEnd`.
+    SilentEnd,
+}
+
+/// A refusal at the front door (nova-sonic.md §1.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// 429 ThrottlingException.
+    Throttling,
+    /// 403 AccessDeniedException.
+    AccessDenied,
+    /// 400 ServiceQuotaExceededException.
+    QuotaExceeded,
+    /// 429 ModelNotReadyException.
+    ModelNotReady,
+    /// 500 InternalServerException.
+    InternalServer,
+    /// 503 ServiceUnavailableException.
+    ServiceUnavailable,
+    /// 403 ExpiredTokenException.
+    ExpiredToken,
+}
+
+/// Exceptions that exist inside the stream (nova-sonic.md §1.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExceptionKind {
+    /// `internalServerException`
+    InternalServer,
+    /// `modelStreamErrorException`
+    ModelStreamError,
+    /// `validationException`
+    Validation,
+    /// `throttlingException`
+    Throttling,
+    /// `modelTimeoutException`
+    ModelTimeout,
+    /// `serviceUnavailableException`
+    ServiceUnavailable,
+}
+
+impl ExceptionKind {
+    /// The value of the `:exception-type` header.
+    #[must_use]
+    pub fn wire_name(self) -> &'static str {
+        match self {
+            Self::InternalServer => "internalServerException",
+            Self::ModelStreamError => "modelStreamErrorException",
+            Self::Validation => "validationException",
+            Self::Throttling => "throttlingException",
+            Self::ModelTimeout => "modelTimeoutException",
+            Self::ServiceUnavailable => "serviceUnavailableException",
+        }
+    }
+}
+
+/// Bounds of what the observer keeps in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordLimits {
+    /// Closed sessions kept; the oldest go first. Open ones are always kept.
+    pub closed_sessions: usize,
+    /// Raw JSON events kept per session, audio not counted; later ones are only counted.
+    pub events: usize,
+    /// Bytes of heard audio kept per session (32,000 are one second at 16 kHz); the latest stay.
+    pub audio_bytes: usize,
+}
+
+impl Default for RecordLimits {
+    fn default() -> Self {
+        Self { closed_sessions: 64, events: 256, audio_bytes: 20 * 32_000 }
+    }
+}

@@ -1,0 +1,1 @@
+//! The ear of the emulator: voice activity and end of turn.

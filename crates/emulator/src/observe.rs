@@ -1,0 +1,338 @@
+//! What happened in the emulator: a bounded record of every session, and waiting on it.
+//!
+//! Tests and the status page read it through [`Observer`]; the session writes through
+//! [`SessionRecord`]. It decides nothing. Waiting is by notification, never by polling.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config::RecordLimits;
+
+/// Refused requests kept; the oldest go first.
+const REFUSALS_KEPT: usize = 64;
+/// An event longer than this is recorded by name only.
+const LONGEST_EVENT: usize = 256 * 1024;
+
+/// Reads what the emulator heard. Cheap to clone; outlives the emulator.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    limits: RecordLimits,
+    state: Mutex<State>,
+    /// Counts changes; waiters watch it.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    opened: u64,
+    sessions: Vec<SessionSnapshot>,
+    refused: Vec<RefusedRequest>,
+}
+
+/// One session as far as it has come.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionSnapshot {
+    /// Number in order of opening, from 1.
+    pub ordinal: u64,
+    /// The `x-amzn-requestid` of its response.
+    pub id: String,
+    /// Model id.
+    pub model: String,
+    /// Whether the stream is still open.
+    pub open: bool,
+    /// Input events by name, every one counted.
+    pub received: BTreeMap<String, u64>,
+    /// Raw JSON of the input events other than `audioInput`, the first ones (see
+    /// [`RecordLimits::events`]).
+    pub events: Vec<String>,
+    /// Output events by name, every one counted; an exception under its `:exception-type`.
+    pub sent: BTreeMap<String, u64>,
+    /// Bytes of audio heard in all.
+    pub heard_bytes: u64,
+    /// Audio heard, PCM16 little-endian mono; the latest part (see [`RecordLimits::audio_bytes`]).
+    pub heard: Vec<u8>,
+    /// Why it ended, in words, once known.
+    pub end: Option<String>,
+}
+
+impl SessionSnapshot {
+    /// How many input events of this name arrived.
+    #[must_use]
+    pub fn received(&self, name: &str) -> u64 {
+        self.received.get(name).copied().unwrap_or(0)
+    }
+
+    /// How many output events (or exceptions) of this name left.
+    #[must_use]
+    pub fn sent(&self, name: &str) -> u64 {
+        self.sent.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// A request that got no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRequest {
+    /// Path as it came.
+    pub path: String,
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// `x-amzn-errortype` of the answer.
+    pub error_type: String,
+    /// Message of the answer.
+    pub message: String,
+}
+
+/// What was waited for did not happen in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the emulator's sessions did not reach the expected state within {waited:?}: {sessions}")]
+pub struct WaitTimeout {
+    /// How long was waited.
+    pub waited: Duration,
+    /// The sessions at the end of the wait, in brief.
+    pub sessions: String,
+}
+
+impl Observer {
+    pub(crate) fn new(limits: RecordLimits) -> Self {
+        let (changes, _) = watch::channel(0);
+        Self { shared: Arc::new(Shared { limits, state: Mutex::default(), changes }) }
+    }
+
+    /// All sessions that are kept, in order of opening.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionSnapshot> {
+        self.shared.lock().sessions.clone()
+    }
+
+    /// Requests that were refused at the door, latest last (bounded).
+    #[must_use]
+    pub fn refused(&self) -> Vec<RefusedRequest> {
+        self.shared.lock().refused.clone()
+    }
+
+    /// Streams open now.
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
+        self.shared.lock().sessions.iter().filter(|session| session.open).count()
+    }
+
+    /// Sessions opened since the start.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.shared.lock().opened
+    }
+
+    /// Waits until `reached` holds for the kept sessions, and returns them as they were then.
+    ///
+    /// Needs a tokio runtime with time. `reached` runs under the record's lock: keep it short,
+    /// and do not call the observer from inside it.
+    ///
+    /// # Errors
+    /// [`WaitTimeout`] when it does not hold within `deadline`.
+    pub async fn wait_for(
+        &self,
+        mut reached: impl FnMut(&[SessionSnapshot]) -> bool,
+        deadline: Duration,
+    ) -> Result<Vec<SessionSnapshot>, WaitTimeout> {
+        let mut changes = self.shared.changes.subscribe();
+        let wait = async {
+            loop {
+                changes.mark_unchanged();
+                {
+                    let state = self.shared.lock();
+                    if reached(&state.sessions) {
+                        return state.sessions.clone();
+                    }
+                }
+                if changes.changed().await.is_err() {
+                    // Cannot happen while `self` holds the sender; wait for the deadline.
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        match tokio::time::timeout(deadline, wait).await {
+            Ok(sessions) => Ok(sessions),
+            Err(_) => {
+                Err(WaitTimeout { waited: deadline, sessions: brief(&self.shared.lock().sessions) })
+            }
+        }
+    }
+
+    /// Waits until no stream is open.
+    ///
+    /// # Errors
+    /// [`WaitTimeout`] when one is still open after `deadline`.
+    pub async fn wait_until_idle(&self, deadline: Duration) -> Result<(), WaitTimeout> {
+        self.wait_for(|sessions| sessions.iter().all(|session| !session.open), deadline)
+            .await
+            .map(drop)
+    }
+
+    /// Opens a record. It is closed when the last clone of what is returned is dropped.
+    pub(crate) fn open(&self, id: String, model: String) -> SessionRecord {
+        let ordinal = self.shared.change(|state, _| {
+            state.opened += 1;
+            state.sessions.push(SessionSnapshot {
+                ordinal: state.opened,
+                id: id.clone(),
+                model,
+                open: true,
+                ..SessionSnapshot::default()
+            });
+            state.opened
+        });
+        SessionRecord { entry: Arc::new(Entry { observer: self.clone(), ordinal, id }) }
+    }
+
+    pub(crate) fn refuse(&self, refused: RefusedRequest) {
+        self.shared.change(|state, _| {
+            if state.refused.len() == REFUSALS_KEPT {
+                state.refused.remove(0);
+            }
+            state.refused.push(refused);
+        });
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A predicate of a test may panic under the lock; the data is whole all the same.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State, &RecordLimits) -> T) -> T {
+        let result = change(&mut self.lock(), &self.limits);
+        self.changes.send_modify(|count| *count += 1);
+        result
+    }
+}
+
+/// The pen of one session. Clones write to the same record.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionRecord {
+    entry: Arc<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    observer: Observer,
+    ordinal: u64,
+    id: String,
+}
+
+impl SessionRecord {
+    /// Number in order of opening, from 1. What [`crate::config::FaultScope`] counts.
+    pub(crate) fn ordinal(&self) -> u64 {
+        self.entry.ordinal
+    }
+
+    /// The request id, for the `RequestId=...` prefix of messages.
+    pub(crate) fn id(&self) -> &str {
+        &self.entry.id
+    }
+
+    /// An input event other than audio.
+    pub(crate) fn event(&self, name: &str, raw: &[u8]) {
+        self.write(|session, limits| {
+            count(&mut session.received, name);
+            if session.events.len() < limits.events && raw.len() <= LONGEST_EVENT {
+                session.events.push(String::from_utf8_lossy(raw).into_owned());
+            }
+        });
+    }
+
+    /// An `audioInput` event: its PCM.
+    pub(crate) fn audio(&self, pcm: &[u8]) {
+        self.write(|session, limits| {
+            count(&mut session.received, "audioInput");
+            session.heard_bytes += pcm.len() as u64;
+            session.heard.extend_from_slice(pcm);
+            // Cut only when twice the limit is reached, so that a byte is moved once on average.
+            if session.heard.len() > 2 * limits.audio_bytes {
+                let surplus = session.heard.len() - limits.audio_bytes;
+                session.heard.drain(..surplus);
+            }
+        });
+    }
+
+    /// An output event or exception, by name. Called by the front.
+    pub(crate) fn sent(&self, name: &str) {
+        self.write(|session, _| count(&mut session.sent, name));
+    }
+
+    /// Why the session ends; the first reason given stays.
+    pub(crate) fn end(&self, reason: impl Into<String>) {
+        self.write(|session, _| {
+            session.end.get_or_insert_with(|| reason.into());
+        });
+    }
+
+    fn write(&self, write: impl FnOnce(&mut SessionSnapshot, &RecordLimits)) {
+        self.entry.write(write);
+    }
+}
+
+impl Entry {
+    fn write(&self, write: impl FnOnce(&mut SessionSnapshot, &RecordLimits)) {
+        self.observer.shared.change(|state, limits| {
+            // Ordinals rise along the list.
+            if let Ok(at) =
+                state.sessions.binary_search_by_key(&self.ordinal, |session| session.ordinal)
+            {
+                write(&mut state.sessions[at], limits);
+            }
+        });
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.write(|session, _| session.open = false);
+        self.observer.shared.change(|state, limits| {
+            let closed = state.sessions.iter().filter(|session| !session.open).count();
+            let mut surplus = closed.saturating_sub(limits.closed_sessions);
+            state.sessions.retain(|session| {
+                let drop = !session.open && surplus > 0;
+                surplus -= usize::from(drop);
+                !drop
+            });
+        });
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
+    /// Names come from the client: only so many different ones are kept.
+    const NAMES: usize = 64;
+    if let Some(count) = counts.get_mut(name) {
+        *count += 1;
+    } else if counts.len() < NAMES {
+        counts.insert(name.chars().take(64).collect(), 1);
+    }
+}
+
+fn brief(sessions: &[SessionSnapshot]) -> String {
+    let lines: Vec<String> = sessions
+        .iter()
+        .rev()
+        .take(8)
+        .map(|session| {
+            format!(
+                "#{} {} received {:?} sent {:?} end {:?}",
+                session.ordinal,
+                if session.open { "open" } else { "closed" },
+                session.received,
+                session.sent,
+                session.end
+            )
+        })
+        .collect();
+    if lines.is_empty() { "no session was opened".to_owned() } else { lines.join("; ") }
+}
