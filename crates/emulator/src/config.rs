@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::script::Scenario;
+pub use crate::session::ExceptionKind;
 
 /// Access key id the emulator accepts unless told otherwise. A test value, no secret.
 pub const ACCESS_KEY_ID: &str = "AKIAEMULATOREXAMPLE1";
@@ -293,38 +294,6 @@ pub enum Refusal {
     ServiceUnavailable,
     /// 403 ExpiredTokenException.
     ExpiredToken,
-}
-
-/// Exceptions that exist inside the stream (nova-sonic.md §1.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ExceptionKind {
-    /// `internalServerException`
-    InternalServer,
-    /// `modelStreamErrorException`
-    ModelStreamError,
-    /// `validationException`
-    Validation,
-    /// `throttlingException`
-    Throttling,
-    /// `modelTimeoutException`
-    ModelTimeout,
-    /// `serviceUnavailableException`
-    ServiceUnavailable,
-}
-
-impl ExceptionKind {
-    /// The value of the `:exception-type` header.
-    #[must_use]
-    pub fn wire_name(self) -> &'static str {
-        match self {
-            Self::InternalServer => "internalServerException",
-            Self::ModelStreamError => "modelStreamErrorException",
-            Self::Validation => "validationException",
-            Self::Throttling => "throttlingException",
-            Self::ModelTimeout => "modelTimeoutException",
-            Self::ServiceUnavailable => "serviceUnavailableException",
-        }
-    }
 }
 
 /// Bounds of what the observer keeps in memory.

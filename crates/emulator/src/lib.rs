@@ -15,6 +15,7 @@ mod observe;
 pub mod script;
 mod session;
 mod voice;
+mod world;
 
 pub use config::{
     ACCESS_KEY_ID, Clocks, EmulatorConfig, EndpointingPauses, ExceptionKind, Fault, FaultKind,
