@@ -1,0 +1,1 @@
+//! A safe door to SVOX Pico.
