@@ -2,23 +2,44 @@
 
 use std::fmt;
 
-/// Counts barge-ins in one call.
+/// Which stream of a call, and how many barge-ins it has seen.
 ///
 /// Every piece of assistant audio carries the epoch in which it was made. A barge-in is
-/// *epoch + 1*: whoever holds audio of an older epoch drops it, wherever it waits.
+/// *epoch + 1*, and a new stream is later than all epochs of the one before: whoever holds
+/// audio of an older epoch drops it, wherever it waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(u64);
+pub struct Epoch {
+    stream: u32,
+    barge_ins: u32,
+}
 
 impl Epoch {
+    /// The first epoch of the call's stream of this number.
+    pub fn of_stream(stream: u32) -> Self {
+        Self { stream, barge_ins: 0 }
+    }
+
     /// The epoch after a barge-in.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self { barge_ins: self.barge_ins + 1, ..self }
     }
 }
 
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}.{}", self.stream, self.barge_ins)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_stream_is_later_than_every_barge_in_before_it() {
+        let first = Epoch::of_stream(1);
+        assert!(first < first.next());
+        assert!(first.next().next() < Epoch::of_stream(2));
     }
 }

@@ -17,7 +17,9 @@ pub enum Queue {
     FromSocket,
     /// Caller audio on its way to the Sonic stream actor.
     CallerAudio,
-    /// Assistant audio that waits to be played.
+    /// Assistant audio on its way to the client actor.
+    AssistantAudio,
+    /// Assistant audio that waits to be played, in bytes.
     Playout,
     /// Messages to the socket.
     ToSocket,
