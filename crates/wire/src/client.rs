@@ -1,7 +1,7 @@
 //! Client → server: frames, their limits and their parsing.
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use voice_call::{AudioChunk, SampleRate};
 
@@ -21,31 +21,26 @@ pub enum Frame {
 }
 
 /// A JSON message of the client.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ClientMessage {
-    /// Settings of the call; sent again whenever one changes.
-    SessionConfig {
-        /// The settings.
-        #[serde(default)]
-        config: Box<SessionConfig>,
-    },
-    /// Something the caller typed.
-    TextInput {
-        /// What was typed.
-        text: String,
-    },
-    /// Asks for a `pong`.
+    /// `sessionConfig`: settings of the call; sent again whenever one changes.
+    SessionConfig(Box<SessionConfig>),
+    /// `textInput`: something the caller typed.
+    TextInput(String),
+    /// `ping`: asks for a `pong`.
     Ping,
-    /// The caller's opinion of the call.
-    #[serde(rename = "session_feedback")]
-    SessionFeedback {
-        /// Stars, thumbs: whatever the client counts in.
-        score: f64,
-        /// In words.
-        #[serde(default)]
-        comment: Option<String>,
-    },
+    /// `session_feedback`: the caller's opinion of the call.
+    SessionFeedback(Feedback),
+}
+
+/// The caller's opinion of the call.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Feedback {
+    /// Stars, thumbs: whatever the client counts in.
+    pub score: f64,
+    /// In words.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 /// The settings of a call. Unknown keys are ignored; every key is optional.
@@ -164,13 +159,36 @@ impl Frame {
             Some(_) => return Err(malformed("type", &"expected a string")),
             None => return Err(malformed("type", &"missing; every message has one")),
         };
-        if !matches!(kind.as_str(), "sessionConfig" | "textInput" | "ping" | "session_feedback") {
-            return Err(FrameError::UnknownType(kind.chars().take(64).collect()));
-        }
-        serde_path_to_error::deserialize(value)
-            .map(Self::Message)
-            .map_err(|e| malformed(&e.path().to_string(), e.inner()))
+        let message = match kind.as_str() {
+            "sessionConfig" => {
+                ClientMessage::SessionConfig(read(value).map(|m: ConfigMessage| m.config)?)
+            }
+            "textInput" => ClientMessage::TextInput(read(value).map(|m: TextMessage| m.text)?),
+            "ping" => ClientMessage::Ping,
+            "session_feedback" => ClientMessage::SessionFeedback(read(value)?),
+            _ => return Err(FrameError::UnknownType(kind.chars().take(64).collect())),
+        };
+        Ok(Self::Message(message))
     }
+}
+
+#[derive(Deserialize)]
+struct ConfigMessage {
+    #[serde(default)]
+    config: Box<SessionConfig>,
+}
+
+#[derive(Deserialize)]
+struct TextMessage {
+    text: String,
+}
+
+/// Reads one message; an error names the path of the value that is wrong.
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, FrameError> {
+    serde_path_to_error::deserialize(value).map_err(|error| FrameError::Malformed {
+        path: error.path().to_string(),
+        message: error.into_inner().to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -195,7 +213,7 @@ mod tests {
     fn unknown_keys_are_ignored_and_known_ones_read() {
         let text = br#"{"type":"sessionConfig","config":{"voiceId":"amy","selectedTools":[],
             "inactivityTimeout":1.5,"novel":{"x":1}}}"#;
-        let Ok(Frame::Message(ClientMessage::SessionConfig { config })) = Frame::from_text(text)
+        let Ok(Frame::Message(ClientMessage::SessionConfig(config))) = Frame::from_text(text)
         else {
             panic!("not a sessionConfig");
         };
