@@ -1,0 +1,230 @@
+//! A prompt: a text for the model, with an optional tail of settings.
+//!
+//! Its kind is the prefix of the file name; its tail is a line `---` followed by one JSON
+//! object (`contract.md` §4). Pure: text in, prompt and problems out.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    finding::{Findings, kind_of, syntax_message},
+    position::Position,
+};
+
+/// What a prompt is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptKind {
+    /// `core-`: part of every call.
+    Core,
+    /// `persona-`: who the assistant is.
+    Persona,
+    /// `hidden-`: for the program, not for lists shown to people.
+    Hidden,
+    /// Any other name.
+    Plain,
+}
+
+/// One prompt file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prompt {
+    /// The file name without `.txt`, such as `persona-banking`.
+    pub id: String,
+    /// `name` of the settings, else made from the id.
+    pub name: String,
+    /// What it is for.
+    pub kind: PromptKind,
+    /// The text, without the tail.
+    pub content: String,
+    /// The settings of the tail (`voiceId`, `language`, `tools`, `workflows` …); may be empty.
+    pub config: Map<String, Value>,
+}
+
+impl Prompt {
+    /// The id without the prefix of its kind: `banking` of `persona-banking`.
+    pub fn short_id(&self) -> &str {
+        self.kind.prefix().and_then(|prefix| self.id.strip_prefix(prefix)).unwrap_or(&self.id)
+    }
+
+    /// The voice it wants to be spoken with.
+    pub fn voice_id(&self) -> Option<&str> {
+        self.config.get("voiceId").and_then(Value::as_str)
+    }
+
+    /// The tools it limits itself to; `None` = all.
+    pub fn tools(&self) -> Option<Vec<String>> {
+        self.names("tools")
+    }
+
+    /// The workflows it is linked to unless the client says otherwise.
+    pub fn workflows(&self) -> Option<Vec<String>> {
+        self.names("workflows")
+    }
+
+    /// Whether it is the persona of a call that names none.
+    pub(crate) fn is_default(&self) -> bool {
+        self.config.get("default") == Some(&Value::Bool(true))
+    }
+
+    fn names(&self, key: &str) -> Option<Vec<String>> {
+        let list = self.config.get(key)?.as_array()?;
+        Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+}
+
+impl PromptKind {
+    /// The kind a file name stands for.
+    pub fn of_id(id: &str) -> Self {
+        [Self::Core, Self::Persona, Self::Hidden]
+            .into_iter()
+            .find(|kind| kind.prefix().is_some_and(|prefix| id.starts_with(prefix)))
+            .unwrap_or(Self::Plain)
+    }
+
+    fn prefix(self) -> Option<&'static str> {
+        match self {
+            Self::Core => Some("core-"),
+            Self::Persona => Some("persona-"),
+            Self::Hidden => Some("hidden-"),
+            Self::Plain => None,
+        }
+    }
+}
+
+/// Reads one prompt; `None` when an error was found.
+pub(crate) fn read(file: &str, text: &str, findings: &mut Findings<'_>) -> Option<Prompt> {
+    let id = file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned();
+    let kind = PromptKind::of_id(&id);
+    let (content, config) = match split_tail(text) {
+        None => (text, Map::new()),
+        Some((content, at)) => (content, read_config(text, at, findings)?),
+    };
+    let content = content.trim().replace("\r\n", "\n");
+    if content.is_empty() {
+        let start = Position { line: 1, column: 1 };
+        findings.error_at(start, "the prompt has no text", "Write it above the line `---`.");
+        return None;
+    }
+    let mut prompt = Prompt { id, name: String::new(), kind, content, config };
+    prompt.name = match prompt.config.get("name").and_then(Value::as_str) {
+        Some(name) if !name.trim().is_empty() => name.trim().to_owned(),
+        _ => title(prompt.short_id()),
+    };
+    Some(prompt)
+}
+
+/// Text before the tail, and the offset at which the tail's JSON starts. A `---` that is not
+/// followed by `{` is a ruler in the text.
+fn split_tail(text: &str) -> Option<(&str, usize)> {
+    let mut offset = 0;
+    let mut tail = None;
+    for line in text.split_inclusive('\n') {
+        let end = offset + line.len();
+        if line.trim_end() == "---" {
+            let rest = &text[end..];
+            let json = rest.trim_start();
+            if json.starts_with('{') {
+                tail = Some((&text[..offset], text.len() - json.len()));
+            }
+        }
+        offset = end;
+    }
+    tail
+}
+
+fn read_config(text: &str, at: usize, findings: &mut Findings<'_>) -> Option<Map<String, Value>> {
+    let remedy = "Correct the settings below `---`, or take them away.";
+    let tail = &text[at..];
+    let config: Map<String, Value> = match serde_json::from_str(tail) {
+        Ok(config) => config,
+        Err(error) => {
+            let place = Position::of_syntax_error(tail, &error);
+            let above = Position::of_offset(text, at);
+            let column = if place.line == 1 { above.column - 1 } else { 0 };
+            let place =
+                Position { line: above.line + place.line - 1, column: place.column + column };
+            findings.error_at(place, syntax_message(&error), remedy);
+            return None;
+        }
+    };
+    let mut sound = true;
+    let mut expect = |key: &str, wanted: &str, fits: &dyn Fn(&Value) -> bool| {
+        if let Some(value) = config.get(key).filter(|value| !fits(value)) {
+            let what = format!("`{key}` must be {wanted}, not {}", kind_of(value));
+            findings.error_at(Position::of_offset(text, at), what, remedy);
+            sound = false;
+        }
+    };
+    let is_names =
+        |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+    expect("name", "a text", &Value::is_string);
+    expect("voiceId", "a text", &Value::is_string);
+    expect("default", "true or false", &Value::is_boolean);
+    expect("tools", "a list of tool names", &is_names);
+    expect("workflows", "a list of workflow ids", &is_names);
+    sound.then_some(config)
+}
+
+/// `night-shift_desk` becomes `Night shift desk`.
+fn title(id: &str) -> String {
+    let words = id.replace(['-', '_'], " ");
+    let mut letters = words.trim().chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Prompt, String> {
+        let mut findings = Findings::new("prompts/persona-night-desk.txt", text);
+        let prompt = read("persona-night-desk.txt", text, &mut findings);
+        prompt.ok_or_else(|| findings.into_problems()[0].to_string())
+    }
+
+    #[test]
+    fn the_tail_becomes_settings_and_leaves_the_text() {
+        for newline in ["\n", "\r\n"] {
+            let text = [
+                "You are Anna.",
+                "---",
+                "A ruler above.",
+                "---",
+                "",
+                "{\"voiceId\": \"tiffany\"}",
+                "",
+            ]
+            .join(newline);
+            let prompt = read_text(&text).unwrap();
+            assert_eq!(prompt.content, "You are Anna.\n---\nA ruler above.");
+            assert_eq!(prompt.voice_id(), Some("tiffany"));
+            assert_eq!(
+                (prompt.id.as_str(), prompt.short_id()),
+                ("persona-night-desk", "night-desk")
+            );
+            assert_eq!(prompt.name, "Night desk");
+        }
+    }
+
+    #[test]
+    fn a_prompt_needs_no_tail() {
+        let prompt = read_text("Only text.\n---\nand a ruler").unwrap();
+        assert_eq!(prompt.content, "Only text.\n---\nand a ruler");
+        assert!(prompt.config.is_empty());
+    }
+
+    #[test]
+    fn a_broken_tail_is_reported_at_its_own_line() {
+        let error = read_text("Text.\n\n---\n{\n  \"voiceId\": oops\n}\n").unwrap_err();
+        assert!(error.starts_with("prompts/persona-night-desk.txt:5:14: error:"), "{error}");
+    }
+
+    #[test]
+    fn a_persona_without_text_is_an_error() {
+        assert!(read_text("\n---\n{\"voiceId\": \"amy\"}").unwrap_err().contains("no text"));
+        assert!(read_text("").is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! Reads the three folders into memory. The only part of the model's side that does I/O.
+//!
+//! It knows which files belong to which kind, not what is in them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::problem::{Problem, Severity};
+
+/// No definition is anywhere near this long; a larger file is somebody's mistake.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Where the files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirs {
+    /// Folder of `*.json` tool files (`TOOLS_DIR`).
+    pub tools: PathBuf,
+    /// Folder of `workflow-<id>.json` and `workflow_<id>.json` files (`WORKFLOWS_DIR`).
+    pub workflows: PathBuf,
+    /// Folder of `*.txt` prompt files (`PROMPTS_DIR`).
+    pub prompts: PathBuf,
+}
+
+/// One file in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Name without its folder.
+    pub name: String,
+    /// What is in it; not checked, not even for UTF-8.
+    pub bytes: Vec<u8>,
+}
+
+impl SourceFile {
+    /// A file that never was on a disk.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), bytes: bytes.into() }
+    }
+}
+
+/// All files of a catalog, each kind sorted by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// `tools/*.json`
+    pub tools: Vec<SourceFile>,
+    /// `workflows/*.json`
+    pub workflows: Vec<SourceFile>,
+    /// `prompts/*.txt`
+    pub prompts: Vec<SourceFile>,
+}
+
+/// Reads the folders. What cannot be read becomes a problem; the rest is still returned.
+pub(crate) fn read(dirs: &Dirs) -> (Sources, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let sources = Sources {
+        tools: read_dir(&dirs.tools, "tools", "TOOLS_DIR", "json", &mut problems),
+        workflows: read_dir(&dirs.workflows, "workflows", "WORKFLOWS_DIR", "json", &mut problems),
+        prompts: read_dir(&dirs.prompts, "prompts", "PROMPTS_DIR", "txt", &mut problems),
+    };
+    (sources, problems)
+}
+
+fn read_dir(
+    dir: &Path,
+    label: &str,
+    variable: &str,
+    extension: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<SourceFile> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let what = format!("the folder {} cannot be read: {error}", dir.display());
+            let remedy = format!("Create it, or name another one in {variable}.");
+            problems.push(whole_file(label.to_owned(), what, remedy));
+            return Vec::new();
+        }
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(error) => {
+                let what = format!("an entry of the folder cannot be read: {error}");
+                problems.push(whole_file(label.to_owned(), what, "Check the disk.".into()));
+                continue;
+            }
+        };
+        // A file whose name is not UTF-8 has no id that a URL or a model could name.
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let wanted = path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension));
+        if name.starts_with('.') || !wanted {
+            continue;
+        }
+        match read_file(&path) {
+            Ok(Some(bytes)) => files.push(SourceFile::new(name, bytes)),
+            Ok(None) => {}
+            Err(error) => {
+                let what = format!("the file cannot be read: {error}");
+                let remedy = "Check its permissions and its size, or take it away.".to_owned();
+                problems.push(whole_file(format!("{label}/{name}"), what, remedy));
+            }
+        }
+    }
+    // The order of a folder is the file system's whim; ours must not be.
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+/// The content of a regular file; `None` for folders, sockets and the like.
+fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let meta = fs::metadata(path)?;
+    if !meta.is_file() {
+        return Ok(None);
+    }
+    if meta.len() > MAX_FILE_BYTES {
+        let why = format!("it has {} bytes, at most {MAX_FILE_BYTES} are allowed", meta.len());
+        return Err(io::Error::other(why));
+    }
+    fs::read(path).map(Some)
+}
+
+fn whole_file(file: String, what: String, remedy: String) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        file,
+        line: None,
+        column: None,
+        pointer: None,
+        what,
+        remedy,
+    }
+}
