@@ -128,11 +128,7 @@ impl Clocks {
     /// Real time after which an emulated `limit` is over.
     #[must_use]
     pub fn scaled(&self, limit: Duration) -> Duration {
-        if self.scale.is_finite() && self.scale > 0.0 {
-            limit.div_f64(self.scale)
-        } else {
-            limit
-        }
+        if self.scale.is_finite() && self.scale > 0.0 { limit.div_f64(self.scale) } else { limit }
     }
 }
 
@@ -228,7 +224,7 @@ pub enum FaultMoment {
     MidTurn(u32),
 }
 
-/// Which sessions a fault strikes, by the order in which they were opened.
+/// Which sessions a fault strikes, by the order of the attempts to open one (refused ones count).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultScope {
     /// All of them.

@@ -8,13 +8,13 @@
 //! [`Emulator::start`] runs it on a thread of its own; [`Observer`] tells what it heard.
 
 mod config;
-mod ear;
+pub mod ear;
 mod emulator;
 mod front;
 mod observe;
 pub mod script;
 mod session;
-mod voice;
+pub mod voice;
 mod world;
 
 pub use config::{

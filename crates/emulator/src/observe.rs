@@ -32,6 +32,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
+    attempts: u64,
     opened: u64,
     sessions: Vec<SessionSnapshot>,
     refused: Vec<RefusedRequest>,
@@ -40,7 +41,7 @@ struct State {
 /// One session as far as it has come.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionSnapshot {
-    /// Number in order of opening, from 1.
+    /// Number of the attempt to open a stream, from 1; refused ones count as well.
     pub ordinal: u64,
     /// The `x-amzn-requestid` of its response.
     pub id: String,
@@ -176,18 +177,22 @@ impl Observer {
             .map(drop)
     }
 
+    /// Numbers an attempt to open a stream, from 1.
+    pub(crate) fn attempt(&self) -> u64 {
+        let mut state = self.shared.lock();
+        state.attempts += 1;
+        state.attempts
+    }
+
     /// Opens a record. It is closed when the last clone of what is returned is dropped.
-    pub(crate) fn open(&self, id: String, model: String) -> SessionRecord {
-        let ordinal = self.shared.change(|state, _| {
+    pub(crate) fn open(&self, ordinal: u64, id: String, model: String) -> SessionRecord {
+        self.shared.change(|state, _| {
             state.opened += 1;
-            state.sessions.push(SessionSnapshot {
-                ordinal: state.opened,
-                id: id.clone(),
-                model,
-                open: true,
-                ..SessionSnapshot::default()
-            });
-            state.opened
+            let at = state.sessions.partition_point(|session| session.ordinal < ordinal);
+            let id = id.clone();
+            let opened =
+                SessionSnapshot { ordinal, id, model, open: true, ..SessionSnapshot::default() };
+            state.sessions.insert(at, opened);
         });
         SessionRecord { entry: Arc::new(Entry { observer: self.clone(), ordinal, id }) }
     }
@@ -229,7 +234,7 @@ struct Entry {
 }
 
 impl SessionRecord {
-    /// Number in order of opening, from 1. What [`crate::config::FaultScope`] counts.
+    /// Number of the attempt, from 1. What [`crate::config::FaultScope`] counts.
     pub(crate) fn ordinal(&self) -> u64 {
         self.entry.ordinal
     }
