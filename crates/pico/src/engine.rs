@@ -4,6 +4,8 @@
 //! - All its state lives in the arena given to `pico_initialize`, so several systems can run side
 //!   by side in one process, each with its arena. The one mutable static (`nFrame` in `picosig.c`)
 //!   counts frames for a debug message and is never read otherwise.
+//! - Apart from open files nothing of it lives anywhere else, so a copy of the arena is a copy of
+//!   the engine's state.
 //! - Memory from the arena is used before it is written; zeroed, the audio is the same bit for bit
 //!   on every run (local-voice.md §2).
 //! - A file name is copied into 512 bytes without a check (`LOpen`, `picoos.c`).
@@ -20,8 +22,8 @@ use ttspico_sys as sys;
 
 use crate::resources::{Accent, VoiceFiles};
 
-/// Bytes of memory per engine; the larger voice needs about 2 MB of it.
-const ARENA_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of memory per engine, as much as Pico's own programs give it.
+const ARENA_BYTES: usize = 2_500_000;
 
 /// Samples fetched per call: fewer than 255 bytes, and a divisor of Pico's block.
 const FETCH_SAMPLES: usize = 64;
@@ -70,6 +72,8 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Engine {
     engine: sys::pico_Engine,
+    /// The arena as it was when the engine was new.
+    fresh: Box<[u8]>,
     system: System,
 }
 
@@ -88,7 +92,8 @@ impl Engine {
         // SAFETY: the system is alive, the name terminated, and `engine` a place for the result.
         let status = unsafe { sys::pico_newEngine(system.handle, voice_name(), &mut engine) };
         system.check("make an engine", status)?;
-        Ok(Self { engine, system })
+        let fresh = system.arena.snapshot();
+        Ok(Self { engine, fresh, system })
     }
 
     /// Puts text (UTF-8, with Pico's mark-up) into the engine's buffer and says how many bytes
@@ -128,11 +133,12 @@ impl Engine {
         }
     }
 
-    /// Forgets all text and sound that waits.
-    pub fn reset(&mut self) -> Result<(), PicoError> {
-        // SAFETY: the engine is alive.
-        let status = unsafe { sys::pico_resetEngine(self.engine, sys::PICO_RESET_SOFT as i32) };
-        self.check("reset", status)
+    /// Forgets all text and sound that waits, and all that was said before: after it the same text
+    /// gives the same samples again. Takes some tenths of a millisecond.
+    ///
+    /// Pico's own resets leave traces in the sound that follows, the full one too.
+    pub fn reset(&mut self) {
+        self.system.arena.restore(&self.fresh);
     }
 
     fn check(&self, doing: &'static str, status: sys::pico_Status) -> Result<(), PicoError> {
@@ -153,7 +159,7 @@ struct System {
     handle: sys::pico_System,
     resources: Vec<sys::pico_Resource>,
     /// Declared last: everything above points into it.
-    _arena: Arena,
+    arena: Arena,
 }
 
 impl System {
@@ -169,7 +175,7 @@ impl System {
             let message = "the arena was refused".to_owned();
             return Err(PicoError::Engine { doing: "start", status, message });
         }
-        Ok(Self { handle, resources: Vec::new(), _arena: arena })
+        Ok(Self { handle, resources: Vec::new(), arena })
     }
 
     /// Loads a resource file and adds it to the voice.
@@ -245,6 +251,22 @@ impl Arena {
         let start = unsafe { alloc_zeroed(Self::LAYOUT) };
         NonNull::new(start).map(|start| Self { start })
     }
+
+    /// A copy of the whole arena.
+    fn snapshot(&self) -> Box<[u8]> {
+        // SAFETY: the arena is `ARENA_BYTES` long and began as zeros, so every byte is initialised;
+        // nothing writes to it while it is being copied: the system is not shared.
+        let arena = unsafe { std::slice::from_raw_parts(self.start.as_ptr(), ARENA_BYTES) };
+        arena.into()
+    }
+
+    /// Puts a copy back. All of Pico's state is in the arena and all its pointers point into it (or
+    /// to files that stay open as long as it lives), so this takes Pico back in time.
+    fn restore(&mut self, snapshot: &[u8]) {
+        let length = snapshot.len().min(ARENA_BYTES);
+        // SAFETY: both are at least `length` long and cannot overlap: the snapshot is owned by Rust.
+        unsafe { ptr::copy_nonoverlapping(snapshot.as_ptr(), self.start.as_ptr(), length) };
+    }
 }
 
 impl Drop for Arena {
@@ -303,9 +325,10 @@ mod tests {
         while samples.len() < 4_000 {
             engine.take(&mut samples).unwrap();
         }
-        engine.reset().unwrap();
+        engine.reset();
         let after = speak(&mut engine, "Yes.");
-        assert!(after.len() < 24_000, "{} samples", after.len());
+        let fresh = speak(&mut Engine::new(Accent::American).unwrap(), "Yes.");
+        assert!(after == fresh, "something of the old text is left");
     }
 
     #[test]
