@@ -1,1 +1,228 @@
-//! placeholder
+//! The server: page, API and the `/sonic` WebSocket in front of the call engine.
+//!
+//! [`Server::build`] makes a [`Running`] server, for `main.rs` and for system tests alike. What
+//! happens in a call is the engine's (`voice-actors`); here bytes are moved, requests are
+//! answered, and the parts are wired together.
+
+pub mod config;
+pub mod healthcheck;
+mod http;
+pub mod shutdown;
+pub mod telemetry;
+mod wiring;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, dev::ServerHandle};
+use tokio::task::JoinHandle;
+use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
+use voice_call::Meters;
+use voice_catalog::Snapshot;
+use voice_emulator::Emulator;
+use voice_wire::server::Version;
+
+use config::ServerConfig;
+use http::State;
+
+/// How long open connections get after the last call has ended.
+const CONNECTION_GRACE_SECONDS: u64 = 3;
+
+/// Builds servers.
+pub struct Server;
+
+/// A server that accepts calls. Dropping it does not stop it: see [`Running::stop`].
+pub struct Running {
+    addr: SocketAddr,
+    backend: &'static str,
+    tools: usize,
+    workflows: usize,
+    state: Arc<State>,
+    handle: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    emulator: Option<Emulator>,
+}
+
+/// Why a server could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Tools, workflows or prompts have errors.
+    #[error("the catalog has errors:\n{0}")]
+    Catalog(voice_catalog::Problems),
+    /// The embedded emulator did not start.
+    #[error("the embedded emulator did not start")]
+    Emulator(#[from] voice_emulator::StartError),
+    /// The port to Bedrock could not be set up.
+    #[error("the port to Amazon Bedrock could not be set up")]
+    Bedrock(#[from] voice_aws::SetupError),
+    /// The address cannot be listened on.
+    #[error("HOST and PORT: cannot listen on {host}:{port}")]
+    Listen {
+        /// The address as configured.
+        host: String,
+        /// The port as configured.
+        port: u16,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The page is not where it should be.
+    #[error("STATIC_DIR: {0} is no folder; start in the repository or name the folder of the page")]
+    StaticDir(PathBuf),
+}
+
+impl BuildError {
+    /// Whether the configuration or an input file is at fault (exit code 64).
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Catalog(_) | Self::StaticDir(_) | Self::Bedrock(_))
+    }
+}
+
+impl Server {
+    /// Loads the catalog, wires the ports, and starts to listen. Must be called inside an actix
+    /// system; the workers are threads of their own.
+    pub async fn build(config: ServerConfig) -> Result<Running, BuildError> {
+        if !config.static_dir.is_dir() {
+            return Err(BuildError::StaticDir(config.static_dir));
+        }
+        let catalog = load_catalog(&config)?;
+        let wiring = wiring::wire(&config).await?;
+        let meters = Meters::default();
+        let registry = Registry::start(meters.clone());
+        let identity = Identity {
+            version: version(),
+            backend: wiring.backend,
+            has_credentials: wiring.has_credentials,
+        };
+        let ports = Ports { sonic: wiring.sonic, catalog: catalog.clone() };
+        let engine = Engine::new(config.engine.clone(), ports, meters.clone(), identity.clone());
+        let (tools, workflows) = (catalog.tools().len(), catalog.workflows().len());
+        let state =
+            Arc::new(State::new(engine, registry, catalog, meters, identity, wiring.status));
+
+        let (shared, static_dir) = (state.clone(), config.static_dir.clone());
+        let mut server = HttpServer::new(move || {
+            let (shared, static_dir) = (shared.clone(), static_dir.clone());
+            App::new()
+                .wrap(http::headers::security())
+                .configure(move |routes| http::routes(routes, shared, &static_dir))
+        })
+        .on_connect(http::socket::keep_handle)
+        // The signals are ours: a call ends in order before its connection does.
+        .disable_signals()
+        .shutdown_timeout(CONNECTION_GRACE_SECONDS)
+        .client_request_timeout(Duration::from_secs(5));
+        if config.workers > 0 {
+            server = server.workers(config.workers);
+        }
+        let (host, port) = (config.host, config.port);
+        let server = server.bind((host.as_str(), port)).map_err(|source| BuildError::Listen {
+            host: host.clone(),
+            port,
+            source,
+        })?;
+        let addr = server.addrs().first().copied().ok_or_else(|| BuildError::Listen {
+            host,
+            port,
+            source: std::io::Error::other("no address was bound"),
+        })?;
+        let server = server.run();
+        let handle = server.handle();
+        let serving = tokio::task::spawn_local(server);
+        Ok(Running {
+            addr,
+            backend: wiring.backend,
+            tools,
+            workflows,
+            state,
+            handle,
+            serving,
+            emulator: wiring.emulator,
+        })
+    }
+}
+
+fn load_catalog(config: &ServerConfig) -> Result<Arc<Snapshot>, BuildError> {
+    let (snapshot, warnings) = Snapshot::load(&config.dirs).map_err(BuildError::Catalog)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(Arc::new(snapshot))
+}
+
+fn version() -> Version {
+    Version {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        build_time: option_env!("BUILD_TIME").unwrap_or_default().to_owned(),
+        name: "voice-s2s".to_owned(),
+    }
+}
+
+impl Running {
+    /// The address that is listened on.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where a browser on this machine finds the page.
+    pub fn url(&self) -> String {
+        let mut reachable = self.addr;
+        if reachable.ip().is_unspecified() {
+            reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        format!("http://{reachable}")
+    }
+
+    /// `emulator` or `bedrock`.
+    pub fn backend(&self) -> &'static str {
+        self.backend
+    }
+
+    /// The embedded emulator, when it answers.
+    pub fn emulator(&self) -> Option<&Emulator> {
+        self.emulator.as_ref()
+    }
+
+    /// The registry of active calls.
+    pub fn registry(&self) -> &Registry {
+        &self.state.registry
+    }
+
+    /// What the server counts.
+    pub fn meters(&self) -> &Meters {
+        &self.state.meters
+    }
+
+    /// The line that says it is ready: URL, backend, number of tools and workflows. JSON for
+    /// machines, a sentence for people.
+    pub fn ready_line(&self, json: bool) -> String {
+        let (url, backend) = (self.url(), self.backend);
+        let (tools, workflows) = (self.tools, self.workflows);
+        if json {
+            let line = serde_json::json!({"message": "ready", "url": url, "backend": backend,
+                "tools": tools, "workflows": workflows});
+            return line.to_string();
+        }
+        format!("ready: {url} (backend: {backend}, {tools} tools, {workflows} workflows)")
+    }
+
+    /// Resolves when the server has stopped by itself, which it should not.
+    pub async fn failed(&mut self) -> std::io::Error {
+        match (&mut self.serving).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => std::io::Error::other("the HTTP server stopped by itself"),
+            Err(panic) => std::io::Error::other(panic),
+        }
+    }
+
+    /// Stops in order: no new calls, every call ends within `grace`, then the connections and
+    /// the embedded emulator.
+    pub async fn stop(self, grace: Duration) -> DrainReport {
+        let report = self.state.registry.drain(grace).await;
+        self.handle.stop(true).await;
+        let _ = self.serving.await;
+        if let Some(emulator) = self.emulator {
+            emulator.shutdown();
+        }
+        report
+    }
+}

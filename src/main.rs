@@ -1,2 +1,115 @@
-//! placeholder
-fn main() {}
+//! The program: parse, build, run, wait for a signal, drain.
+
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Parser;
+use voice_emulator::{Emulator, EmulatorConfig};
+use voice_s2s::{
+    BuildError, Server,
+    config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, ServeArgs, load_scenario},
+    healthcheck,
+    shutdown::Signals,
+    telemetry::{self, Output},
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => {
+            // Help and version are no mistakes; they go to stdout.
+            let _ = message.print();
+            return ExitCode::from(if message.use_stderr() { EXIT_USAGE } else { 0 });
+        }
+    };
+    let outcome = match cli.command {
+        None => serve(cli.serve),
+        Some(Command::Serve(args)) => serve(*args),
+        Some(Command::Emulator(args)) => emulate(args),
+        Some(Command::Healthcheck(args)) => healthcheck::ask(&args.host, args.port),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "voice-s2s: {error:#}");
+            let usage = error.is::<BadSetting>()
+                || error.downcast_ref::<BuildError>().is_some_and(BuildError::is_usage);
+            ExitCode::from(if usage { EXIT_USAGE } else { 1 })
+        }
+    }
+}
+
+/// Says one thing on stdout.
+fn say(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    telemetry::start(args.log, &args.rust_log, Output::Stdout)?;
+    let json = args.log.is_json();
+    let config = args.into_config()?;
+    let grace = config.shutdown_grace;
+    actix_web::rt::System::new().block_on(async move {
+        let mut signals = Signals::install().context("cannot take over the signals")?;
+        let mut server = Server::build(config).await?;
+        say(&server.ready_line(json))?;
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            error = server.failed() => return Err(error).context("the server failed"),
+        };
+        tracing::info!(signal, active = server.registry().active(), "stopping");
+        let report = tokio::select! {
+            report = server.stop(grace) => report,
+            signal = signals.next() => {
+                tracing::warn!(signal, "second signal: stopping at once");
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        match report.left {
+            0 => tracing::info!(ended = report.active, "stopped"),
+            left => tracing::warn!(left, "stopped with calls that did not end in time"),
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn emulate(args: EmulatorArgs) -> anyhow::Result<ExitCode> {
+    telemetry::start(args.log, &args.rust_log, Output::Stderr)?;
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let emulator = Emulator::start(EmulatorConfig {
+        listen: local(args.port),
+        tls_listen: args.tls_port.map(local),
+        scenario: load_scenario(args.scenario.as_ref(), "--scenario")?,
+        echo: args.echo,
+        ..EmulatorConfig::default()
+    })?;
+    let ca_file = match emulator.tls_endpoint() {
+        None => None,
+        Some(_) => {
+            let path = args.ca_file.unwrap_or_else(|| {
+                let name = format!("voice-s2s-emulator-ca-{}.pem", std::process::id());
+                std::env::temp_dir().join(name)
+            });
+            std::fs::write(&path, emulator.ca_pem())
+                .with_context(|| format!("cannot write the CA to {}", path.display()))?;
+            Some(path)
+        }
+    };
+    let line = serde_json::json!({
+        "endpoint": emulator.endpoint(),
+        "tlsEndpoint": emulator.tls_endpoint(),
+        "caFile": ca_file,
+    });
+    say(&line.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signal = runtime.block_on(async { anyhow::Ok(Signals::install()?.next().await) })?;
+    tracing::info!(signal, "stopping");
+    emulator.shutdown();
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,446 @@
+//! The command line and the environment, parsed once into typed values.
+//!
+//! Every setting is a variable and a flag of the same name. A wrong value names its variable,
+//! and the process exits with 64. Nothing else in this crate reads a variable.
+
+use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use voice_actors::EngineConfig;
+use voice_aws::{BedrockConfig, Credentials};
+use voice_catalog::Dirs;
+use voice_emulator::{EmulatorConfig, script::Scenario};
+use voice_sonic::ModelFamily;
+
+use crate::telemetry::LogFormat;
+
+/// Exit code of a wrong command line, environment or input file (`EX_USAGE` of sysexits).
+pub const EXIT_USAGE: u8 = 64;
+
+/// Longest duration that a setting may have: a day.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// Voice S2S: spoken conversations with Amazon Nova Sonic, in the browser and on the phone.
+///
+/// Without a subcommand it serves. Every option can also be given as the environment variable
+/// that stands beside it.
+#[derive(Debug, Parser)]
+#[command(name = "voice-s2s", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `serve` when absent.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: page, API and the /sonic WebSocket.
+    Serve(Box<ServeArgs>),
+    /// Run the stand-in for Amazon Bedrock on its own, for any AWS SDK.
+    Emulator(EmulatorArgs),
+    /// Ask the local server for its health; exit 0 when it answers. For containers.
+    Healthcheck(HealthcheckArgs),
+}
+
+/// Who answers the calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SonicBackend {
+    /// The built-in stand-in: it follows a script and understands no speech.
+    Emulator,
+    /// Amazon Nova Sonic.
+    Bedrock,
+}
+
+/// The settings of `serve`. Field names are the variables' names in lower case, so that clap
+/// names the variable in its messages.
+#[derive(Debug, Clone, Args)]
+#[expect(missing_docs, reason = "the help texts are the documentation")]
+pub struct ServeArgs {
+    /// Address to listen on.
+    #[arg(long, env, default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, env, default_value_t = 8080)]
+    pub port: u16,
+    /// Who answers the calls.
+    #[arg(long, env, value_enum, default_value = "emulator")]
+    pub sonic_backend: SonicBackend,
+    /// Folder for what the server writes.
+    #[arg(long, env, default_value = "data")]
+    pub data_dir: PathBuf,
+    /// Folder of the tool files.
+    #[arg(long, env, default_value = "tools")]
+    pub tools_dir: PathBuf,
+    /// Folder of the workflow files.
+    #[arg(long, env, default_value = "workflows")]
+    pub workflows_dir: PathBuf,
+    /// Folder of the prompt files.
+    #[arg(long, env, default_value = "prompts")]
+    pub prompts_dir: PathBuf,
+    /// Folder of the page.
+    #[arg(long, env, default_value = "static")]
+    pub static_dir: PathBuf,
+    /// AWS region of Nova Sonic.
+    #[arg(long, env, default_value = "us-east-1")]
+    pub nova_aws_region: String,
+    /// Model id.
+    #[arg(long, env, default_value = "amazon.nova-2-sonic-v1:0")]
+    pub nova_sonic_model_id: String,
+    /// Access key, for local use only: on ECS the task role signs. Absent = the AWS SDK's default
+    /// chain, which reads the usual AWS_* variables.
+    #[arg(long, env, hide_env_values = true, requires = "nova_aws_secret_access_key")]
+    pub nova_aws_access_key_id: Option<String>,
+    /// Secret of the access key.
+    #[arg(long, env, hide_env_values = true, requires = "nova_aws_access_key_id")]
+    pub nova_aws_secret_access_key: Option<String>,
+    /// Session token of temporary credentials.
+    #[arg(long, env, hide_env_values = true)]
+    pub nova_aws_session_token: Option<String>,
+    /// Endpoint of Bedrock instead of the region's own; AWS_ENDPOINT_URL works as well.
+    #[arg(long, env)]
+    pub aws_endpoint_url_bedrock_runtime: Option<String>,
+    /// Script of the built-in emulator (JSON); absent = the script it comes with.
+    #[arg(long, env)]
+    pub emulator_scenario: Option<PathBuf>,
+    /// Longest wait for Nova Sonic to open a stream, in seconds.
+    #[arg(long, env, default_value = "20", value_parser = seconds)]
+    pub sonic_open_deadline: Duration,
+    /// Oldest that unsent caller audio may get before the stream counts as stalled, in seconds.
+    #[arg(long, env, default_value = "3", value_parser = seconds)]
+    pub sonic_max_unsent: Duration,
+    /// Threads that serve sockets; 0 = one per core.
+    #[arg(long, env, default_value_t = 0)]
+    pub workers: usize,
+    /// Seconds that calls get to end after SIGTERM.
+    #[arg(long, env, default_value = "110", value_parser = seconds)]
+    pub shutdown_grace: Duration,
+    /// Voice when neither client nor persona names one.
+    #[arg(long, env)]
+    pub default_voice: Option<String>,
+    /// Persona when the client names none.
+    #[arg(long, env)]
+    pub default_persona: Option<String>,
+    /// Seconds until the assistant speaks first, or `off`.
+    #[arg(long, env, default_value = "1")]
+    pub greeting_delay: Interval,
+    /// Seconds of silence from both sides before the caller is asked after, or `off`.
+    #[arg(long, env, default_value = "45")]
+    pub idle_timeout: Interval,
+    /// How often the caller is asked after before goodbye.
+    #[arg(long, env, default_value_t = 3)]
+    pub idle_checks: u32,
+    /// Deadline of one tool call, in seconds.
+    #[arg(long, env, default_value = "8", value_parser = seconds)]
+    pub tool_deadline: Duration,
+    /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
+    #[arg(long, env, value_enum, default_value = "auto")]
+    pub log: LogFormat,
+    /// Which log lines: the syntax of tracing's EnvFilter, such as `info,voice_actors=debug`.
+    #[arg(long, env, default_value = "info")]
+    pub rust_log: String,
+}
+
+/// The settings of `emulator`.
+#[derive(Debug, Clone, Args)]
+pub struct EmulatorArgs {
+    /// Plaintext port (HTTP/1.1 and h2c); 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// TLS port (HTTP/2 and HTTP/1.1); 0 takes a free one; absent = no TLS.
+    #[arg(long)]
+    pub tls_port: Option<u16>,
+    /// Where to write the CA of the TLS port; absent = a file in the temporary folder.
+    #[arg(long)]
+    pub ca_file: Option<PathBuf>,
+    /// Return the caller's audio instead of following a script.
+    #[arg(long)]
+    pub echo: bool,
+    /// Script to follow (JSON); absent = the script it comes with.
+    #[arg(long)]
+    pub scenario: Option<PathBuf>,
+    /// Log format.
+    #[arg(long, env, value_enum, default_value = "auto")]
+    pub log: LogFormat,
+    /// Which log lines.
+    #[arg(long, env, default_value = "info")]
+    pub rust_log: String,
+}
+
+/// The settings of `healthcheck`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthcheckArgs {
+    /// Address that the server listens on.
+    #[arg(long, env, default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port that the server listens on.
+    #[arg(long, env, default_value_t = 8080)]
+    pub port: u16,
+}
+
+/// A duration in seconds, or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval(pub Option<Duration>);
+
+impl FromStr for Interval {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self(None)),
+            _ => seconds(text).map(Some).map(Self).map_err(|why| format!("{why}, or `off`")),
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=MAX_SECONDS).contains(&number) => Ok(Duration::from_secs_f64(number)),
+        _ => Err(format!("expected seconds from 0 to {MAX_SECONDS}")),
+    }
+}
+
+/// What a server is built from. Tests fill it by hand; the program through [`ServeArgs`].
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Threads that serve sockets; 0 = one per core.
+    pub workers: usize,
+    /// Who answers the calls.
+    pub backend: Backend,
+    /// Region, shown by `/api/system/status` and given to the SDK.
+    pub region: String,
+    /// Model id.
+    pub model_id: String,
+    /// Folders of tools, workflows and prompts.
+    pub dirs: Dirs,
+    /// Folder of the page.
+    pub static_dir: PathBuf,
+    /// Folder for what the server writes.
+    pub data_dir: PathBuf,
+    /// Longest wait for a stream to open.
+    pub sonic_open_deadline: Duration,
+    /// Oldest that unsent caller audio may get.
+    pub sonic_max_unsent: Duration,
+    /// The numbers of a call.
+    pub engine: EngineConfig,
+    /// How long calls get to end at shutdown.
+    pub shutdown_grace: Duration,
+}
+
+/// Who answers the calls, and what is needed to reach it.
+#[derive(Debug, Clone)]
+pub enum Backend {
+    /// The built-in emulator, started in this process.
+    Emulator(Box<EmulatorConfig>),
+    /// Amazon Bedrock, or whatever answers at the endpoint.
+    Bedrock {
+        /// Who signs.
+        credentials: Credentials,
+        /// Endpoint instead of the region's own.
+        endpoint: Option<String>,
+        /// PEM file with certificates to trust besides the system's.
+        extra_ca: Option<PathBuf>,
+    },
+}
+
+impl Default for ServerConfig {
+    /// What `voice-s2s` without options and variables uses, on a free port.
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 0,
+            workers: 0,
+            backend: Backend::Emulator(Box::default()),
+            region: "us-east-1".into(),
+            model_id: "amazon.nova-2-sonic-v1:0".into(),
+            dirs: Dirs {
+                tools: "tools".into(),
+                workflows: "workflows".into(),
+                prompts: "prompts".into(),
+            },
+            static_dir: "static".into(),
+            data_dir: "data".into(),
+            sonic_open_deadline: Duration::from_secs(20),
+            sonic_max_unsent: Duration::from_secs(3),
+            engine: EngineConfig::default(),
+            shutdown_grace: Duration::from_secs(110),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// What the port to Bedrock needs, given who signs and where to connect.
+    pub fn bedrock(&self, credentials: Credentials, endpoint: Option<String>) -> BedrockConfig {
+        BedrockConfig {
+            credentials,
+            endpoint,
+            open_deadline: self.sonic_open_deadline,
+            max_unsent_age: self.sonic_max_unsent,
+            ..BedrockConfig::new(&self.region, &self.model_id)
+        }
+    }
+}
+
+/// A setting whose text is well-formed but cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable}: {what}")]
+pub struct BadSetting {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// What is wrong, and what is expected.
+    pub what: String,
+}
+
+impl BadSetting {
+    pub(crate) fn new(variable: &'static str, what: impl std::fmt::Display) -> Self {
+        Self { variable, what: what.to_string() }
+    }
+}
+
+/// Reads a script for the emulator. `variable` names the setting in the error.
+pub fn load_scenario(
+    path: Option<&PathBuf>,
+    variable: &'static str,
+) -> Result<Arc<Scenario>, BadSetting> {
+    match path {
+        None => Ok(Arc::default()),
+        Some(path) => Scenario::load(path)
+            .map(Arc::new)
+            .map_err(|error| BadSetting::new(variable, format!("{}: {error}", path.display()))),
+    }
+}
+
+impl ServeArgs {
+    /// The typed configuration.
+    pub fn into_config(self) -> Result<ServerConfig, BadSetting> {
+        let non_empty = |variable, value: &str| match value.is_empty() {
+            true => Err(BadSetting::new(variable, "must not be empty")),
+            false => Ok(()),
+        };
+        non_empty("NOVA_AWS_REGION", &self.nova_aws_region)?;
+        non_empty("NOVA_SONIC_MODEL_ID", &self.nova_sonic_model_id)?;
+        let keys = self.nova_aws_access_key_id.zip(self.nova_aws_secret_access_key);
+        let credentials = match keys {
+            Some((access_key_id, secret_access_key)) => Credentials::Keys {
+                access_key_id,
+                secret_access_key,
+                session_token: self.nova_aws_session_token,
+            },
+            None => Credentials::DefaultChain,
+        };
+        let backend = match self.sonic_backend {
+            SonicBackend::Emulator => Backend::Emulator(Box::new(EmulatorConfig {
+                scenario: load_scenario(self.emulator_scenario.as_ref(), "EMULATOR_SCENARIO")?,
+                ..EmulatorConfig::default()
+            })),
+            SonicBackend::Bedrock => Backend::Bedrock {
+                credentials,
+                endpoint: self.aws_endpoint_url_bedrock_runtime,
+                extra_ca: None,
+            },
+        };
+        let defaults = EngineConfig::default();
+        let engine = EngineConfig {
+            model: ModelFamily::from_model_id(&self.nova_sonic_model_id),
+            default_voice: self.default_voice.unwrap_or(defaults.default_voice),
+            default_persona: self.default_persona.or(defaults.default_persona),
+            greeting_delay: self.greeting_delay.0,
+            idle_timeout: self.idle_timeout.0,
+            idle_checks: self.idle_checks,
+            tool_deadline: self.tool_deadline,
+            ..EngineConfig::default()
+        };
+        Ok(ServerConfig {
+            host: self.host,
+            port: self.port,
+            workers: self.workers,
+            backend,
+            region: self.nova_aws_region,
+            model_id: self.nova_sonic_model_id,
+            dirs: Dirs {
+                tools: self.tools_dir,
+                workflows: self.workflows_dir,
+                prompts: self.prompts_dir,
+            },
+            static_dir: self.static_dir,
+            data_dir: self.data_dir,
+            sonic_open_deadline: self.sonic_open_deadline,
+            sonic_max_unsent: self.sonic_max_unsent,
+            engine,
+            shutdown_grace: self.shutdown_grace,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("voice-s2s").chain(args.iter().copied()))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_variable() {
+        let cases: [&[&str]; 6] = [
+            &["--port", "eighty"],
+            &["--sonic-backend", "gpt"],
+            &["--shutdown-grace", "-1"],
+            &["--greeting-delay", "soon"],
+            &["--idle-checks", "x"],
+            &["serve", "--workers", "many"],
+        ];
+        for case in cases {
+            let error = parse(case).expect_err("a wrong value").to_string();
+            let flag = case[case.len() - 2];
+            let variable = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
+            assert!(error.contains(&variable), "{variable} is not named in: {error}");
+        }
+    }
+
+    #[test]
+    fn help_lists_every_variable() {
+        let help = Cli::command().render_long_help().to_string();
+        for argument in Cli::command().get_arguments() {
+            if let Some(variable) = argument.get_env().and_then(|name| name.to_str()) {
+                assert!(help.contains(&format!("[env: {variable}")), "{variable}");
+            }
+        }
+        assert!(help.contains("NOVA_SONIC_MODEL_ID"));
+    }
+
+    #[test]
+    fn a_key_without_its_secret_is_refused() {
+        let error = parse(&["--nova-aws-access-key-id", "AKID"]).expect_err("half a key");
+        assert!(error.to_string().contains("NOVA_AWS_SECRET_ACCESS_KEY"), "{error}");
+    }
+
+    #[test]
+    fn off_switches_greeting_and_idle_off() {
+        let cli = parse(&["--greeting-delay", "off", "--idle-timeout", "0.5"]).expect("valid");
+        let config = cli.serve.into_config().expect("valid");
+        assert_eq!(config.engine.greeting_delay, None);
+        assert_eq!(config.engine.idle_timeout, Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn an_empty_region_is_refused_by_name() {
+        let cli = parse(&["--nova-aws-region", ""]).expect("well-formed");
+        let error = cli.serve.into_config().expect_err("empty");
+        assert_eq!(error.variable, "NOVA_AWS_REGION");
+    }
+}

@@ -1,0 +1,63 @@
+//! Everything that is answered over HTTP: the routes, and what they share.
+//!
+//! The page and the API are plain requests; `/sonic` upgrades and hands over to the engine.
+
+mod api;
+mod error;
+mod frames;
+pub(crate) mod headers;
+mod pages;
+mod probes;
+pub(crate) mod socket;
+
+use std::{path::Path, sync::Arc};
+
+use actix_web::web::{self, ServiceConfig};
+use prometheus_client::registry::Registry as MetricsRegistry;
+use voice_actors::{Engine, Identity, Registry};
+use voice_call::Meters;
+use voice_catalog::Snapshot;
+
+use crate::wiring::AwsStatus;
+
+/// Prefix of every metric's name.
+const METRICS_PREFIX: &str = "voice_s2s";
+
+/// What the routes of all workers share.
+pub(crate) struct State {
+    pub(crate) engine: Engine,
+    pub(crate) registry: Registry,
+    pub(crate) catalog: Arc<Snapshot>,
+    pub(crate) meters: Meters,
+    pub(crate) identity: Identity,
+    pub(crate) status: AwsStatus,
+    metrics: MetricsRegistry,
+}
+
+impl State {
+    pub(crate) fn new(
+        engine: Engine,
+        registry: Registry,
+        catalog: Arc<Snapshot>,
+        meters: Meters,
+        identity: Identity,
+        status: AwsStatus,
+    ) -> Self {
+        let mut metrics = MetricsRegistry::with_prefix(METRICS_PREFIX);
+        meters.register(&mut metrics);
+        Self { engine, registry, catalog, meters, identity, status, metrics }
+    }
+}
+
+/// The routes of one worker.
+pub(crate) fn routes(config: &mut ServiceConfig, state: Arc<State>, static_dir: &Path) {
+    config
+        .app_data(web::Data::from(state))
+        .app_data(web::PathConfig::default().error_handler(|_, _| error::not_found().into()))
+        .service(web::resource("/sonic").to(socket::upgrade))
+        .service(web::resource("/health").route(web::get().to(probes::health)))
+        .service(web::resource("/ready").route(web::get().to(probes::ready)))
+        .service(web::resource("/metrics").route(web::get().to(probes::metrics)))
+        .service(api::scope())
+        .service(pages::files(static_dir));
+}

@@ -1,0 +1,84 @@
+//! `/api`: what the page asks before a call (`contract.md` §3). Read only.
+
+use actix_web::{
+    HttpResponse, Responder,
+    dev::HttpServiceFactory,
+    http::header::CACHE_CONTROL,
+    middleware::DefaultHeaders,
+    web::{self, Data, Path},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use voice_catalog::{Prompt, PromptKind};
+
+use super::{
+    State,
+    error::{Refused, not_found},
+};
+
+/// The routes below `/api`; an unknown one is a JSON 404.
+pub(super) fn scope() -> impl HttpServiceFactory {
+    web::scope("/api")
+        .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
+        .route("/version", web::get().to(version))
+        .route("/voices", web::get().to(voices))
+        .route("/personas", web::get().to(personas))
+        .route("/prompts", web::get().to(prompts))
+        .route("/tools", web::get().to(tools))
+        .route("/workflows", web::get().to(workflows))
+        .route("/workflow/{id}", web::get().to(workflow))
+        .route("/system/status", web::get().to(status))
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))
+}
+
+/// Something to choose from.
+#[derive(Serialize)]
+struct Choice<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
+async fn version(state: Data<State>) -> impl Responder {
+    HttpResponse::Ok().json(&state.identity.version)
+}
+
+async fn voices() -> impl Responder {
+    let voices = voice_sonic::voices::all();
+    HttpResponse::Ok()
+        .json(voices.map(|voice| Choice { id: voice.id, name: voice.name }).collect::<Vec<_>>())
+}
+
+async fn personas(state: Data<State>) -> impl Responder {
+    let choice = |persona: &'_ Prompt| json!({"id": persona.id, "name": persona.name});
+    HttpResponse::Ok().json(state.catalog.personas().map(choice).collect::<Vec<_>>())
+}
+
+async fn prompts(state: Data<State>) -> impl Responder {
+    let shown = state.catalog.prompts().iter().filter(|p| p.kind != PromptKind::Hidden);
+    let prompt = |prompt: &Prompt| {
+        json!({"id": prompt.id, "name": prompt.name, "content": prompt.content,
+            "source": "local", "config": prompt.config})
+    };
+    HttpResponse::Ok().json(shown.map(prompt).collect::<Vec<_>>())
+}
+
+async fn tools(state: Data<State>) -> impl Responder {
+    let raw: Vec<&Value> = state.catalog.tools().iter().map(|tool| tool.raw()).collect();
+    HttpResponse::Ok().json(raw)
+}
+
+async fn workflows(state: Data<State>) -> impl Responder {
+    let brief =
+        |w: &voice_catalog::Workflow| json!({"id": w.id, "name": w.name, "filename": w.filename});
+    HttpResponse::Ok().json(state.catalog.workflows().iter().map(brief).collect::<Vec<_>>())
+}
+
+/// The id is looked up in memory; it never reaches the file system.
+async fn workflow(state: Data<State>, id: Path<String>) -> Result<HttpResponse, Refused> {
+    let found = state.catalog.workflow(&id).ok_or_else(not_found)?;
+    Ok(HttpResponse::Ok().json(found.raw()))
+}
+
+async fn status(state: Data<State>) -> impl Responder {
+    HttpResponse::Ok().json(state.status.to_json().await)
+}

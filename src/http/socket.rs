@@ -1,0 +1,331 @@
+//! `/sonic`: the upgrade, and the WebSocket actor, which only copies bytes.
+//!
+//! The framework does not run this actor while its client does not read, timers included. So it
+//! decides nothing: liveness and pacing belong to the engine's client actor, and a stalled
+//! socket is shut down from outside through the handle that [`keep_handle`] keeps.
+//!
+//! ```text
+//! Talking ──client's close──────────────────────▶ stopped
+//!    └─────our close / oversized / garbled──▶ Closing ──client's close, end, or 2 s──▶ stopped
+//! ```
+
+use std::{
+    any::Any,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Handler, StreamHandler};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Extensions,
+    error::PayloadError,
+    http::{StatusCode, header},
+    rt::net::TcpStream,
+    web::{Data, Payload, Query},
+};
+use actix_web_actors::ws::{self, HandshakeError, ProtocolError, WebsocketContext};
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::task::AbortHandle;
+use voice_actors::{
+    CallLease, Engine, FromSocket, Outbox, Queued, Refusal, SocketSide, ToSocket, start_call,
+};
+use voice_call::{CallId, CloseCode, Meters, meters::ReasonLabel};
+
+use super::{
+    State,
+    error::Refused,
+    frames::{Inbound, MAX_MESSAGE, Messages},
+};
+
+/// Frames that may wait for the socket: more than 200 ms of playout and a burst of messages.
+const MAILBOX: usize = 128;
+
+/// How long a client may take to answer our close frame.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// Longest reason of a close frame (RFC 6455 §5.5).
+const MAX_REASON: usize = 123;
+
+/// The TCP socket of a connection, to be shut down from outside.
+struct TcpHandle(Arc<socket2::Socket>);
+
+/// Keeps a handle of each connection's TCP socket beside the connection.
+pub(crate) fn keep_handle(connection: &dyn Any, extensions: &mut Extensions) {
+    let Some(tcp) = connection.downcast_ref::<TcpStream>() else { return };
+    // A voice frame must not wait for the acknowledgement of the one before it.
+    let kept = tcp.set_nodelay(true).and_then(|()| socket2::SockRef::from(tcp).try_clone());
+    match kept {
+        Ok(socket) => drop(extensions.insert(TcpHandle(Arc::new(socket)))),
+        Err(error) => tracing::warn!(%error, "a stalled client could not be cut off"),
+    }
+}
+
+#[derive(Deserialize)]
+struct SonicQuery {
+    #[serde(rename = "sessionId")]
+    session_id: Option<String>,
+}
+
+/// `GET /sonic?sessionId=<id>`: upgrades, or says why not.
+pub(super) async fn upgrade(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Refused> {
+    accept(&state, &request, payload).await.inspect_err(|refused| {
+        // The registry counts its own refusals.
+        if !matches!(refused.code(), "session_live" | "draining") {
+            let reason = ReasonLabel { reason: refused.code() };
+            state.meters.calls_refused.get_or_create(&reason).inc();
+        }
+    })
+}
+
+async fn accept(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Refused> {
+    let mut response = ws::handshake(request).map_err(refuse_handshake)?;
+    let wanted = wanted_id(request.query_string())?;
+    let lease = state.registry.admit(wanted).await.map_err(refuse_call)?;
+    let tcp = request.conn_data::<TcpHandle>().map(|handle| Arc::downgrade(&handle.0));
+    let socket = Socket::new(state.engine.clone(), lease, payload, Cut(tcp.unwrap_or_default()));
+    // The context insists on a stream of its own decoding; ours is added in `started`.
+    let unused = futures::stream::pending::<Result<Bytes, PayloadError>>();
+    Ok(response.streaming(WebsocketContext::create(socket, unused)))
+}
+
+/// The session id of the query, if one was given.
+fn wanted_id(query: &str) -> Result<Option<CallId>, Refused> {
+    let bad = |why: &dyn std::fmt::Display| {
+        Refused::new(StatusCode::BAD_REQUEST, "bad_session_id", format!("sessionId: {why}"))
+    };
+    let query = Query::<SonicQuery>::from_query(query).map_err(|error| bad(&error))?;
+    query.into_inner().session_id.map(|id| id.parse().map_err(|error| bad(&error))).transpose()
+}
+
+fn refuse_handshake(error: HandshakeError) -> Refused {
+    match error {
+        HandshakeError::GetMethodRequired => Refused::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "/sonic is opened with GET",
+        )
+        .with_header(header::ALLOW, "GET"),
+        HandshakeError::BadWebsocketKey => {
+            Refused::new(StatusCode::BAD_REQUEST, "bad_handshake", error)
+        }
+        HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion => {
+            Refused::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", error)
+                .with_header(header::SEC_WEBSOCKET_VERSION, "13")
+        }
+        HandshakeError::NoWebsocketUpgrade | HandshakeError::NoConnectionUpgrade => Refused::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "upgrade_required",
+            "/sonic speaks WebSocket: expected a request with Upgrade: websocket",
+        )
+        .with_header(header::UPGRADE, "websocket"),
+    }
+}
+
+fn refuse_call(refusal: Refusal) -> Refused {
+    match refusal {
+        Refusal::AlreadyLive(_) => Refused::new(StatusCode::CONFLICT, "session_live", refusal),
+        Refusal::Draining | Refusal::Unavailable => {
+            Refused::new(StatusCode::SERVICE_UNAVAILABLE, "draining", refusal)
+                .with_header(header::RETRY_AFTER, "1")
+        }
+    }
+}
+
+/// Shuts the TCP socket down, if it is still there. Weak, so that a call which outlives its
+/// connection does not keep the descriptor.
+#[derive(Clone, Default)]
+struct Cut(Weak<socket2::Socket>);
+
+impl Cut {
+    fn now(&self) {
+        if let Some(socket) = self.0.upgrade() {
+            // The one failure is a connection that is gone already.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// What must happen once, in whatever way the socket ends.
+struct Line {
+    to_call: Outbox<FromSocket>,
+    linger: Option<AbortHandle>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.to_call.control(FromSocket::Closed);
+        if let Some(linger) = &self.linger {
+            linger.abort();
+        }
+    }
+}
+
+/// Counts an open socket for as long as it lives.
+struct OpenSocket(Meters);
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        self.0.open_sockets.dec();
+    }
+}
+
+/// The WebSocket actor.
+struct Socket {
+    engine: Engine,
+    cut: Cut,
+    /// Taken when the actor starts.
+    arrival: Option<(CallLease, Payload)>,
+    line: Option<Line>,
+    closing: bool,
+    _open: OpenSocket,
+}
+
+impl Socket {
+    fn new(engine: Engine, lease: CallLease, payload: Payload, cut: Cut) -> Self {
+        let open = OpenSocket(engine.meters().clone());
+        open.0.open_sockets.inc();
+        let arrival = Some((lease, payload));
+        Self { engine, cut, arrival, line: None, closing: false, _open: open }
+    }
+
+    /// Passes something on to the call.
+    fn pass(&self, message: FromSocket) {
+        if let Some(line) = &self.line {
+            line.to_call.offer(message);
+        }
+    }
+
+    /// Sends a close frame and waits for the client's, but not for long.
+    fn close(&mut self, code: CloseCode, reason: &str, ctx: &mut WebsocketContext<Self>) {
+        if std::mem::replace(&mut self.closing, true) {
+            return;
+        }
+        let description = truncated(reason, MAX_REASON).to_owned();
+        ctx.close(Some(ws::CloseReason { code: code.0.into(), description: Some(description) }));
+        let cut = self.cut.clone();
+        // Not a timer of this actor: it would not fire while the client does not read.
+        let linger = tokio::task::spawn_local(async move {
+            tokio::time::sleep(CLOSE_GRACE).await;
+            cut.now();
+        });
+        match &mut self.line {
+            Some(line) => line.linger = Some(linger.abort_handle()),
+            None => linger.abort(),
+        }
+    }
+}
+
+/// The client's own code comes back, unless no close frame may carry it (RFC 6455 §7.4).
+fn answer_to_close(code: u16) -> ws::CloseReason {
+    let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+    ws::CloseCode::from(if allowed { code } else { 1002 }).into()
+}
+
+/// The longest beginning of `text` with at most `limit` bytes.
+fn truncated(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+impl Actor for Socket {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some((lease, payload)) = self.arrival.take() else { return };
+        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.add_stream(Messages::new(payload));
+        let cut = self.cut.clone();
+        let socket =
+            SocketSide { out: ctx.address().recipient(), cut: Arc::new(move || cut.now()) };
+        let span = tracing::info_span!("call", call = %lease.id());
+        let to_call = span.in_scope(|| start_call(&self.engine, lease, socket));
+        self.line = Some(Line { to_call, linger: None });
+    }
+}
+
+impl StreamHandler<Inbound> for Socket {
+    fn handle(&mut self, inbound: Inbound, ctx: &mut Self::Context) {
+        match inbound {
+            // A client that we have sent off is not listened to any more.
+            Inbound::Text(_) | Inbound::Binary(_) if self.closing => {}
+            Inbound::Text(bytes) => self.pass(FromSocket::Text(bytes)),
+            Inbound::Binary(bytes) => self.pass(FromSocket::Binary(bytes)),
+            Inbound::Ping(bytes) => {
+                ctx.pong(&bytes);
+                self.pass(FromSocket::Pong);
+            }
+            Inbound::Pong => self.pass(FromSocket::Pong),
+            Inbound::Close(code) => {
+                if !self.closing {
+                    ctx.close(code.map(answer_to_close));
+                }
+                ctx.stop();
+            }
+            Inbound::TooLarge => {
+                self.pass(FromSocket::TooLarge);
+                let reason = format!("a message has at most {MAX_MESSAGE} bytes");
+                self.close(CloseCode(1009), &reason, ctx);
+            }
+            Inbound::Garbled(why) => {
+                let reason = ReasonLabel { reason: "garbled_frames" };
+                self.engine.meters().client_errors.get_or_create(&reason).inc();
+                self.close(CloseCode(1002), &why, ctx);
+            }
+        }
+    }
+    // The end of the stream is the end of the connection: the default `finished` stops the actor.
+}
+
+impl Handler<Queued<ToSocket>> for Socket {
+    type Result = ();
+
+    fn handle(&mut self, message: Queued<ToSocket>, ctx: &mut Self::Context) {
+        if self.closing {
+            return;
+        }
+        match message.take() {
+            Some(ToSocket::Text(text)) => ctx.text(text),
+            Some(ToSocket::Audio(bytes)) => ctx.binary(bytes),
+            Some(ToSocket::Ping) => ctx.ping(b""),
+            Some(ToSocket::Close { code, reason }) => self.close(code, &reason, ctx),
+            None => {}
+        }
+    }
+}
+
+/// Demanded by the context, for the decoding that is not used.
+impl StreamHandler<Result<ws::Message, ProtocolError>> for Socket {
+    fn handle(&mut self, _: Result<ws::Message, ProtocolError>, _: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_id_is_optional_but_never_odd() {
+        assert_eq!(wanted_id("").map_err(|e| e.code()), Ok(None));
+        assert_eq!(wanted_id("x=1").map_err(|e| e.code()), Ok(None));
+        let id = wanted_id("sessionId=a.b%3Ac").map_err(|e| e.code()).expect("valid");
+        assert_eq!(id.map(String::from).as_deref(), Some("a.b:c"));
+        for bad in ["sessionId=", "sessionId=..%2Fx", "sessionId=a%20b", "sessionId=%ff"] {
+            assert_eq!(wanted_id(bad).map_err(|e| e.code()), Err("bad_session_id"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_close_reason_is_cut_between_characters() {
+        assert_eq!(truncated("short", MAX_REASON), "short");
+        let long = "ü".repeat(100);
+        assert_eq!(truncated(&long, MAX_REASON).len(), 122);
+    }
+}

@@ -1,0 +1,124 @@
+//! The one place that chooses implementations: who stands behind the engine's ports.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use voice_aws::{BedrockPort, Credentials};
+use voice_call::SonicPort;
+use voice_emulator::Emulator;
+
+use crate::{
+    BuildError,
+    config::{Backend, ServerConfig},
+};
+
+/// How long an answer about credentials is good for: the question may go to the network.
+const STATUS_AGE: Duration = Duration::from_secs(15);
+
+/// What was chosen.
+pub(crate) struct Wiring {
+    pub(crate) sonic: Arc<dyn SonicPort>,
+    pub(crate) backend: &'static str,
+    pub(crate) has_credentials: bool,
+    pub(crate) status: AwsStatus,
+    /// Dropping it stops the emulator.
+    pub(crate) emulator: Option<Emulator>,
+}
+
+/// Chooses and builds, as the configuration says.
+pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
+    match &config.backend {
+        Backend::Emulator(emulator) => {
+            let keys = Credentials::Keys {
+                access_key_id: emulator.credentials.access_key_id.clone(),
+                secret_access_key: emulator.credentials.secret_access_key.clone(),
+                session_token: None,
+            };
+            let emulator = Emulator::start((**emulator).clone())?;
+            let endpoint = emulator.endpoint();
+            tracing::warn!(
+                endpoint,
+                "the embedded emulator answers: scripted replies, no AWS, no speech recognition. \
+                 SONIC_BACKEND=bedrock talks to Amazon Nova Sonic"
+            );
+            let port = BedrockPort::new(config.bedrock(keys, Some(endpoint))).await?;
+            Ok(Wiring {
+                sonic: Arc::new(port),
+                backend: "emulator",
+                has_credentials: true,
+                status: AwsStatus::emulator(&config.region),
+                emulator: Some(emulator),
+            })
+        }
+        Backend::Bedrock { credentials, endpoint, extra_ca } => {
+            let mut bedrock = config.bedrock(credentials.clone(), endpoint.clone());
+            bedrock.extra_ca.clone_from(extra_ca);
+            let port = BedrockPort::new(bedrock).await?;
+            let status = AwsStatus::bedrock(&config.region, port.clone());
+            let probe = status.probe().await;
+            if let Err(error) = &probe {
+                tracing::warn!(error, "no AWS credentials yet: calls will fail until there are");
+            }
+            tracing::info!(
+                region = config.region,
+                model = config.model_id,
+                endpoint,
+                "Amazon Nova Sonic answers"
+            );
+            Ok(Wiring {
+                sonic: Arc::new(port),
+                backend: "bedrock",
+                has_credentials: probe.is_ok(),
+                status,
+                emulator: None,
+            })
+        }
+    }
+}
+
+/// What `/api/system/status` says about the far side.
+pub(crate) struct AwsStatus {
+    region: String,
+    /// Absent with the emulator, which needs none.
+    bedrock: Option<BedrockPort>,
+    last: Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+impl AwsStatus {
+    fn emulator(region: &str) -> Self {
+        Self { region: region.to_owned(), bedrock: None, last: Mutex::default() }
+    }
+
+    fn bedrock(region: &str, port: BedrockPort) -> Self {
+        Self { region: region.to_owned(), bedrock: Some(port), last: Mutex::default() }
+    }
+
+    /// The answer of the API (`contract.md` §3).
+    pub(crate) async fn to_json(&self) -> Value {
+        if self.bedrock.is_none() {
+            return json!({"aws": "emulator", "region": self.region});
+        }
+        match self.probe().await {
+            Ok(()) => json!({"aws": "connected", "region": self.region}),
+            Err(error) => json!({"aws": "error", "error": error}),
+        }
+    }
+
+    /// Whether credentials can be had. Askers wait for one question instead of asking in parallel.
+    async fn probe(&self) -> Result<(), String> {
+        let Some(port) = &self.bedrock else { return Ok(()) };
+        let mut last = self.last.lock().await;
+        if let Some((at, answer)) = &*last
+            && at.elapsed() < STATUS_AGE
+        {
+            return answer.clone();
+        }
+        let answer = port.probe_credentials().await;
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}
