@@ -1,1 +1,34 @@
-//! placeholder
+//! The call engine: one supervisor actor per call with five children, and a registry.
+//!
+//! Floor 3. It knows actix, the vocabulary of a call, the Sonic machine, the wire and the
+//! catalog; it knows neither the AWS SDK nor actix-web. The outside reaches it through
+//! [`Registry::admit`] and [`start_call`]; it reaches the outside through the ports it was
+//! given in [`Ports`].
+//!
+//! ```text
+//!   socket ──Outbox──▶ Client ──Outbox──▶ SonicStream ──▶ port     one audio frame in
+//!   socket ◀──Outbox── Client ◀──Outbox── SonicStream ◀── port     one audio frame out
+//!                        │ ▲                 │ ▲
+//!                        ▼ │  rare events    ▼ │
+//!                        Call (supervisor, hub of everything but audio)
+//!                        │        │          │
+//!                  Transcriber  ToolRunner  TransferDetector
+//! ```
+
+pub mod call;
+pub mod client;
+pub mod engine;
+pub mod mailbox;
+pub mod policy;
+pub mod registry;
+pub mod sonic;
+pub mod supervise;
+pub mod tools;
+pub mod transcript;
+pub mod transfer;
+
+pub use call::start_call;
+pub use client::{FromSocket, SocketSide, ToSocket};
+pub use engine::{Engine, EngineConfig, Identity, Ports};
+pub use mailbox::{Outbox, Queued};
+pub use registry::{CallLease, DrainReport, Refusal, Registry};

@@ -1,0 +1,265 @@
+//! The supervisor of one call: owns the five children, and is the hub of all but the audio.
+//!
+//! What happens in a call is in the files beside this one: `lifecycle` (start, streams, end),
+//! `conversation` (what the stream, the caller and the tools report), and the machines that
+//! decide: `settings`, `ledger`, `idle`, `latency`, `farewell`.
+
+pub mod farewell;
+pub mod idle;
+pub mod latency;
+pub mod ledger;
+pub mod settings;
+
+mod conversation;
+mod lifecycle;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr, AsyncContext, Context, Recipient, SpawnHandle};
+use tracing::Instrument;
+use voice_call::{CallId, EndReason, Role, meters::Queue, meters::ReasonLabel};
+use voice_wire::{ServerMessage, SessionConfig};
+
+use self::{
+    farewell::Farewell, idle::Idle, latency::Latency, ledger::Ledger, settings::CallSettings,
+};
+use crate::{
+    client::{ClientActor, FromSocket, SocketSide, Tell, ToSocket},
+    engine::{Engine, EngineConfig},
+    mailbox::{Outbox, control},
+    policy::Policy,
+    registry::{CallLease, EndCall, Seat},
+    sonic::SonicActor,
+    supervise::{self, ChildSet, Exit},
+    tools::ToolRunner,
+    transcript::Transcriber,
+    transfer::TransferDetector,
+};
+
+/// Frames from the socket that may wait for the client actor.
+const CLIENT_MAILBOX: usize = 256;
+/// Audio and control that may wait for the stream actor: more than the kept caller audio.
+const SONIC_MAILBOX: usize = 512;
+/// Rare messages only.
+const SMALL_MAILBOX: usize = 64;
+/// How long the socket of a broken call has for its close frame.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How far a call is.
+///
+/// ```text
+///   Configuring ──sessionConfig, first audio, or 300 ms──▶ Opening ──stream up──▶ Live
+///                                                            ▲                      │
+///                                                            └── stream lost, or ───┘
+///                                                                settings changed
+///   any ──end()──▶ Ending ──all children gone, or deadline──▶ (stopped)
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Configuring,
+    Opening,
+    Live,
+    Ending,
+}
+
+/// The supervisor actor.
+pub(crate) struct CallActor {
+    id: CallId,
+    engine: Engine,
+    phase: Phase,
+    /// Why the call ends; the watcher in [`start_call`] counts it.
+    end_reason: Arc<std::sync::OnceLock<EndReason>>,
+    children: ChildSet,
+    policy: Policy,
+
+    client: Addr<ClientActor>,
+    sonic: Option<Addr<SonicActor>>,
+    transcriber: Option<Addr<Transcriber>>,
+    tools: Option<Addr<ToolRunner>>,
+    transfer: Option<Addr<TransferDetector>>,
+    cut: Arc<dyn Fn() + Send + Sync>,
+
+    wish: SessionConfig,
+    settings: CallSettings,
+    /// The number of the present stream; the first is 1.
+    stream: u32,
+    transcribers: u32,
+    /// Whether the client was told that the model is up.
+    announced: bool,
+    reconnecting: bool,
+    /// Whether the stream was lost, so that the next one must be announced.
+    greeted: bool,
+    caller_began: bool,
+    transferred: bool,
+    /// Typed while no stream was up.
+    unsent: Vec<(String, bool)>,
+    pending_tools: Vec<String>,
+    ledger: Ledger,
+    latency: Latency,
+    idle: Idle,
+    idle_timer: Option<SpawnHandle>,
+    farewell: Option<Farewell>,
+    hearing: bool,
+    usage_told: Option<Instant>,
+}
+
+/// Starts a call on the worker that accepted its socket. What the socket receives goes into the
+/// returned outbox.
+pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outbox<FromSocket> {
+    let meters = engine.meters().clone();
+    let config = &engine.shared.config;
+    let id = lease.id().clone();
+    let end_reason = Arc::new(std::sync::OnceLock::new());
+    let span = tracing::info_span!("call", call = %id);
+    let _entered = span.clone().entered();
+
+    let mut ctx = Context::<CallActor>::new();
+    let me = ctx.address();
+    ctx.set_mailbox_capacity(SMALL_MAILBOX);
+    let mut children = ChildSet::default();
+    let client = ClientActor::new(config, socket.out.clone(), &meters, me.clone().recipient());
+    let client =
+        children.spawn(Role::Client, CLIENT_MAILBOX, &me.clone().recipient(), &meters, client);
+    let outbox = Outbox::new(client.clone().recipient(), Queue::FromSocket, &meters);
+
+    lease.enrol(Seat {
+        end: me.clone().recipient(),
+        #[cfg(feature = "chaos")]
+        panic: me.recipient(),
+    });
+    let call = CallActor::new(
+        engine.clone(),
+        id,
+        children,
+        client,
+        socket.cut.clone(),
+        end_reason.clone(),
+    );
+    meters.calls_started.inc();
+    let last_words = Outbox::new(socket.out, Queue::ToSocket, &meters);
+    let (cut, spoken_span) = (socket.cut, span.clone());
+    supervise::spawn_root(ctx.into_future(call).instrument(span), move |exit| {
+        let _entered = spoken_span.entered();
+        let reason = match (&exit, end_reason.get()) {
+            (Exit::Stopped, Some(reason)) => reason.clone(),
+            _ => EndReason::SupervisorFailed,
+        };
+        meters.calls_ended.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+        if reason == EndReason::SupervisorFailed {
+            tracing::error!(?exit, "the supervisor of the call broke");
+            let (code, text) = reason.close();
+            last_words.control(ToSocket::Close { code, reason: text.to_owned() });
+            supervise::spawn_root(
+                async move {
+                    tokio::time::sleep(LAST_WORDS).await;
+                    cut();
+                    drop(lease);
+                },
+                |_| (),
+            );
+            return;
+        }
+        tracing::info!(%reason, "call ended");
+        cut();
+        // The call and all its children are gone: only now is its place free.
+        drop(lease);
+    });
+    outbox
+}
+
+impl CallActor {
+    fn new(
+        engine: Engine,
+        id: CallId,
+        children: ChildSet,
+        client: Addr<ClientActor>,
+        cut: Arc<dyn Fn() + Send + Sync>,
+        end_reason: Arc<std::sync::OnceLock<EndReason>>,
+    ) -> Self {
+        let wish = SessionConfig::default();
+        let (settings, _) =
+            settings::resolve(&wish, &engine.shared.config, &engine.shared.ports.catalog);
+        let idle = Idle::new(None, 0, Instant::now());
+        Self {
+            id,
+            engine,
+            phase: Phase::Configuring,
+            end_reason,
+            children,
+            policy: Policy::default(),
+            client,
+            sonic: None,
+            transcriber: None,
+            tools: None,
+            transfer: None,
+            cut,
+            wish,
+            settings,
+            stream: 0,
+            transcribers: 0,
+            announced: false,
+            reconnecting: false,
+            greeted: false,
+            caller_began: false,
+            transferred: false,
+            unsent: Vec::new(),
+            pending_tools: Vec::new(),
+            ledger: Ledger::default(),
+            latency: Latency::default(),
+            idle,
+            idle_timer: None,
+            farewell: None,
+            hearing: false,
+            usage_told: None,
+        }
+    }
+
+    fn config(&self) -> &EngineConfig {
+        &self.engine.shared.config
+    }
+
+    /// Tells the client.
+    fn tell(&self, message: ServerMessage) {
+        control(&self.client.clone().recipient(), Tell(message));
+    }
+
+    /// Tells the client that something is wrong, in words and by a stable code.
+    fn complain(&self, code: &'static str, message: impl Into<String>, fatal: bool) {
+        self.tell(ServerMessage::Error { message: message.into(), code, fatal });
+    }
+
+    /// Whether the call is on its way out.
+    fn is_ending(&self) -> bool {
+        self.phase == Phase::Ending
+    }
+}
+
+impl Actor for CallActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.begin(ctx);
+    }
+}
+
+impl actix::Handler<EndCall> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, EndCall(reason): EndCall, ctx: &mut Self::Context) {
+        self.end(reason, ctx);
+    }
+}
+
+/// The address of a child as a recipient of one message.
+fn to<A, M>(child: &Addr<A>) -> Recipient<M>
+where
+    A: Actor + actix::Handler<M>,
+    A::Context: actix::dev::ToEnvelope<A, M>,
+    M: actix::Message + Send + 'static,
+    M::Result: Send,
+{
+    child.clone().recipient()
+}

@@ -1,0 +1,353 @@
+//! What the stream, the caller and the tools report, and what follows from it.
+
+use std::time::{Duration, Instant};
+
+use actix::{AsyncContext, Context, Handler};
+use serde_json::{Value, json};
+use voice_call::EndReason;
+use voice_catalog::Builtin;
+use voice_sonic::{Speaker, Usage};
+use voice_wire::{Role as Voice, ServerMessage};
+
+use super::{CallActor, farewell::Farewell, idle::IdleAction, to};
+use crate::{
+    client::ClientEvent,
+    mailbox::control,
+    sonic::{AnswerTool, SendText, StreamEvent, StreamNews},
+    tools::{Outcome, RunTool, ToolFinished},
+    transcript::{LineHeard, LineUpdated, TextSent},
+    transfer::{LineSaid, ToolSucceeded, TransferRequested},
+};
+
+/// The cue that makes the assistant speak first. The wording of the greeting is the prompt's
+/// business (`nova-sonic.md` §2.8).
+const GREETING_CUE: &str = "hi";
+/// Texts that may wait for a stream.
+const UNSENT_LIMIT: usize = 32;
+/// The client hears of usage at most this often.
+const USAGE_EVERY: Duration = Duration::from_secs(1);
+/// The longest text that is passed on, in bytes (`nova-sonic.md` §4.2).
+const TEXT_LIMIT: usize = 4_000;
+
+/// Now, as ISO 8601.
+pub(super) fn timestamp() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
+impl CallActor {
+    // Texts to the model.
+
+    /// Says something to the model in the caller's place; waits for a stream if there is none.
+    pub(super) fn send_text(&mut self, text: String, by_caller: bool) {
+        let up = self.phase == super::Phase::Live;
+        let Some(sonic) = self.sonic.as_ref().filter(|_| up) else {
+            if self.unsent.len() < UNSENT_LIMIT {
+                self.unsent.push((text, by_caller));
+            } else {
+                self.complain("too_many_texts", "Too many texts wait for the model", false);
+            }
+            return;
+        };
+        control(&to(sonic), SendText(text.clone()));
+        if let Some(transcriber) = &self.transcriber {
+            control(&to(transcriber), TextSent { text, by_caller });
+        }
+    }
+
+    /// The assistant speaks first, unless the caller did.
+    pub(super) fn plan_greeting(&mut self, ctx: &mut Context<Self>) {
+        let Some(delay) = self.config().greeting_delay.filter(|_| self.settings.greets) else {
+            return;
+        };
+        ctx.run_later(delay, |call, _| {
+            if !call.is_ending()
+                && !call.caller_began
+                && !std::mem::replace(&mut call.greeted, true)
+            {
+                call.send_text(GREETING_CUE.into(), false);
+            }
+        });
+    }
+
+    // Silence.
+
+    /// Sets the timer of the idle watch.
+    pub(super) fn watch_idle(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.idle_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let now = Instant::now();
+        let live = self.phase == super::Phase::Live;
+        if let Some(at) = self.idle.next(now).filter(|_| live) {
+            let pause = at.saturating_duration_since(now);
+            self.idle_timer = Some(ctx.run_later(pause, |call, ctx| {
+                call.idle_timer = None;
+                call.on_idle(ctx);
+            }));
+        }
+    }
+
+    fn on_idle(&mut self, ctx: &mut Context<Self>) {
+        match self.idle.poll(Instant::now()) {
+            Some(IdleAction::Ask(number)) => {
+                tracing::info!(number, "asking whether the caller is still there");
+                let cue = "[The caller has been silent for a while. Ask in one short sentence \
+                           whether they are still there.]";
+                self.send_text(cue.into(), false);
+            }
+            Some(IdleAction::Goodbye) => {
+                let cue = "[The caller has been silent for too long. Say goodbye in one short \
+                           sentence; the call ends now.]";
+                self.send_text(cue.into(), false);
+                self.say_farewell(EndReason::Inactivity, ctx);
+            }
+            None => {}
+        }
+        self.watch_idle(ctx);
+    }
+
+    /// Nobody has to say anything while the assistant speaks or a tool runs.
+    pub(super) fn set_busy(&mut self, ctx: &mut Context<Self>) {
+        let busy = self.hearing || !self.pending_tools.is_empty();
+        self.idle.set_busy(busy, Instant::now());
+        self.watch_idle(ctx);
+    }
+
+    fn caller_active(&mut self, ctx: &mut Context<Self>) {
+        self.caller_began = true;
+        self.idle.caller_active(Instant::now());
+        self.watch_idle(ctx);
+    }
+
+    /// Ends the call once the assistant has said goodbye and the caller has heard it.
+    fn say_farewell(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        if self.farewell.is_some() || self.is_ending() {
+            return;
+        }
+        self.farewell = Some(Farewell::new(reason));
+        ctx.run_later(self.config().farewell_deadline, |call, ctx| {
+            if let Some(farewell) = &call.farewell {
+                let reason = farewell.overdue();
+                call.end(reason, ctx);
+            }
+        });
+    }
+
+    // Tools.
+
+    fn on_tool_call(&mut self, tool_use_id: String, name: String, input: Value) {
+        self.tell(ServerMessage::ToolUse {
+            tool_name: name.clone(),
+            tool_input: input.clone(),
+            tool_use_id: tool_use_id.clone(),
+        });
+        self.pending_tools.push(tool_use_id.clone());
+        let Some(tools) = &self.tools else { return self.answer_orphans() };
+        let timezone = self.settings.timezone.clone();
+        let workflows = self.settings.workflows.clone();
+        control(&to(tools), RunTool { tool_use_id, name, input, timezone, workflows });
+    }
+
+    /// Answers the calls that nobody works on any more: the model waits for each.
+    pub(super) fn answer_orphans(&mut self) {
+        for tool_use_id in std::mem::take(&mut self.pending_tools) {
+            let result = json!({"error": "the tool is not available; go on without it"});
+            if let Some(sonic) = &self.sonic {
+                control(&to(sonic), AnswerTool { tool_use_id, result });
+            }
+        }
+    }
+
+    fn builtin(&self, tool: &str) -> Option<Builtin> {
+        self.engine.shared.ports.catalog.tool(tool).and_then(|tool| tool.builtin())
+    }
+
+    // Figures.
+
+    fn on_usage(&mut self, usage: &Usage) {
+        let total = self.ledger.note_usage(usage.total);
+        let now = Instant::now();
+        if self.usage_told.is_none_or(|at| now.duration_since(at) >= USAGE_EVERY) {
+            self.usage_told = Some(now);
+            self.tell(ServerMessage::Usage { data: voice_sonic::to_service_json(&total) });
+        }
+    }
+
+    fn on_turn_ended(&mut self, interrupted: bool, ctx: &mut Context<Self>) {
+        if let Some(turn) = self.latency.turn_ended(Instant::now()).filter(|_| !interrupted) {
+            self.tell(ServerMessage::LatencyUpdate {
+                ttft_ms: turn.first_audio.as_millis() as u64,
+                latency_ms: turn.whole.as_millis() as u64,
+            });
+        }
+        let usage = self.ledger.usage();
+        self.tell(ServerMessage::TokenUsage {
+            input_tokens: usage.input(),
+            output_tokens: usage.output(),
+        });
+        let hearing = self.hearing;
+        let over = self.farewell.as_mut().and_then(|farewell| farewell.turn_ended(hearing));
+        if let Some(reason) = over {
+            self.end(reason, ctx);
+        }
+    }
+
+    fn on_interrupted(&mut self) {
+        self.tell(ServerMessage::TranscriptCancelled { role: Voice::Assistant });
+    }
+}
+
+impl Handler<StreamEvent> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, StreamEvent { stream, event }: StreamEvent, ctx: &mut Self::Context) {
+        // Late news of a stream that was replaced.
+        if stream != self.stream {
+            return;
+        }
+        match event {
+            StreamNews::Opened if self.is_ending() => {}
+            StreamNews::Opened => self.stream_opened(ctx),
+            StreamNews::SpeechStarted => self.caller_active(ctx),
+            StreamNews::SpeechEnded { ago } => {
+                let now = Instant::now();
+                self.latency.caller_finished(now.checked_sub(ago).unwrap_or(now));
+                self.caller_active(ctx);
+            }
+            StreamNews::Line(line) => {
+                if let Some(transcriber) = &self.transcriber {
+                    control(&to(transcriber), LineHeard { stream, line });
+                }
+            }
+            StreamNews::FirstAudio => self.latency.audio(Instant::now()),
+            StreamNews::TurnEnded { interrupted } => self.on_turn_ended(interrupted, ctx),
+            StreamNews::Interrupted => self.on_interrupted(),
+            StreamNews::ToolCall { tool_use_id, name, input } => {
+                self.on_tool_call(tool_use_id, name, input);
+                self.set_busy(ctx);
+            }
+            StreamNews::Usage(usage) => self.on_usage(&usage),
+            StreamNews::Ended(fault) => self.stream_ended(fault, ctx),
+        }
+    }
+}
+
+impl Handler<ClientEvent> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, event: ClientEvent, ctx: &mut Self::Context) {
+        match event {
+            ClientEvent::Configured(wish) => self.configure(*wish, ctx),
+            ClientEvent::Typed(text) => {
+                let text = text.trim();
+                if text.is_empty() || text.len() > TEXT_LIMIT {
+                    let message = format!(
+                        "textInput.text has {} bytes; it is 1 to {TEXT_LIMIT} long",
+                        text.len()
+                    );
+                    return self.complain("invalid_text", message, false);
+                }
+                self.latency.caller_finished(Instant::now());
+                self.caller_active(ctx);
+                self.send_text(text.to_owned(), true);
+            }
+            ClientEvent::Rated(feedback) => {
+                tracing::info!(
+                    score = feedback.score,
+                    comment = feedback.comment.is_some(),
+                    "feedback"
+                );
+            }
+            ClientEvent::AudioBegan => self.open_first_stream(ctx),
+            ClientEvent::Hearing(hearing) => {
+                self.hearing = hearing;
+                self.set_busy(ctx);
+                let heard = self.farewell.as_ref().filter(|_| !hearing);
+                if let Some(reason) = heard.and_then(|farewell| farewell.heard()) {
+                    self.end(reason, ctx);
+                }
+            }
+            ClientEvent::FlushedUnmarked => self.on_interrupted(),
+            ClientEvent::HungUp => self.end(EndReason::HungUp, ctx),
+            ClientEvent::Stalled => self.end(EndReason::ClientStalled, ctx),
+            ClientEvent::Broken(why) => {
+                self.complain("protocol_violation", why.clone(), true);
+                self.end(EndReason::ClientProtocol(why), ctx);
+            }
+        }
+    }
+}
+
+impl Handler<LineUpdated> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, line: LineUpdated, _: &mut Self::Context) {
+        self.ledger.note_line(&line.id, line.speaker, &line.text);
+        if line.is_final
+            && let Some(transfer) = &self.transfer
+        {
+            let said = LineSaid { speaker: line.speaker, text: line.text.clone() };
+            control(&to(transfer), said);
+        }
+        let role = match line.speaker {
+            Speaker::User => Voice::User,
+            Speaker::Assistant => Voice::Assistant,
+        };
+        self.tell(ServerMessage::Transcript {
+            id: line.id,
+            role,
+            text: line.text,
+            is_final: line.is_final,
+            is_streaming: !line.is_final,
+            interrupted: line.interrupted,
+            timestamp: timestamp(),
+        });
+    }
+}
+
+impl Handler<ToolFinished> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, finished: ToolFinished, ctx: &mut Self::Context) {
+        let ToolFinished { tool_use_id, name, input, result, outcome } = finished;
+        let Some(at) = self.pending_tools.iter().position(|id| *id == tool_use_id) else {
+            tracing::info!(name, tool_use_id, "a tool answered a stream that is gone");
+            return;
+        };
+        self.pending_tools.remove(at);
+        tracing::info!(name, outcome = outcome.as_str(), "tool finished");
+        self.tell(ServerMessage::ToolResult {
+            tool_name: name.clone(),
+            tool_result: result.clone(),
+            tool_use_id: tool_use_id.clone(),
+        });
+        if let Some(sonic) = &self.sonic {
+            control(&to(sonic), AnswerTool { tool_use_id, result });
+        }
+        if outcome == Outcome::Ok {
+            let builtin = self.builtin(&name);
+            if let Some(transfer) = &self.transfer {
+                let is_transfer = builtin == Some(Builtin::TransferToAgent);
+                control(&to(transfer), ToolSucceeded { input, is_transfer });
+            }
+            if builtin == Some(Builtin::EndCall) {
+                self.say_farewell(EndReason::Completed, ctx);
+            }
+        }
+        self.set_busy(ctx);
+    }
+}
+
+impl Handler<TransferRequested> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, transfer: TransferRequested, _: &mut Self::Context) {
+        self.transferred = true;
+        tracing::info!(reason = transfer.reason, "transfer to an agent");
+        self.tell(ServerMessage::TransferToAgent {
+            reason: transfer.reason,
+            summary: transfer.summary,
+            attributes: transfer.attributes,
+        });
+    }
+}

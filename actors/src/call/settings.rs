@@ -1,0 +1,195 @@
+//! From what the client wants to what the call does: voice, prompt, tools, timing.
+//!
+//! Pure. A wish that cannot be met is a problem to report; the call goes on with the default.
+
+use std::time::Duration;
+
+use voice_call::SampleRate;
+use voice_catalog::{PromptRequest, Snapshot};
+use voice_sonic::{Sensitivity, SessionSettings, ToolSpec, voices};
+use voice_wire::SessionConfig;
+
+use crate::engine::EngineConfig;
+
+/// What a call does.
+#[derive(Debug, Clone)]
+pub struct CallSettings {
+    /// How its streams are opened; the history is filled in when one is.
+    pub session: SessionSettings,
+    /// Silence before the caller is asked after; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// How often, before goodbye.
+    pub idle_checks: u32,
+    /// Whether the assistant speaks first.
+    pub greets: bool,
+    /// The workflows that are linked to the call, by id.
+    pub workflows: Vec<String>,
+    /// The caller's time zone, for tools.
+    pub timezone: Option<String>,
+    /// Whether the client wants `debugInfo`.
+    pub debug: bool,
+}
+
+/// A wish that cannot be met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// A stable word.
+    pub code: &'static str,
+    /// What is wrong, where, and what is done instead.
+    pub message: String,
+}
+
+/// Works out the settings.
+pub fn resolve(
+    wish: &SessionConfig,
+    engine: &EngineConfig,
+    catalog: &Snapshot,
+) -> (CallSettings, Vec<ConfigProblem>) {
+    let mut problems = Vec::new();
+    let mut problem = |code, message: String| problems.push(ConfigProblem { code, message });
+
+    if let Some(mode) = wish.brain_mode.as_deref().filter(|mode| *mode != "raw_nova") {
+        problem(
+            "unsupported_brain_mode",
+            format!("config.brainMode {mode:?} is not available; the call goes on with raw_nova"),
+        );
+    }
+    let persona = persona_of(wish, engine, catalog, &mut problem);
+    let persona_config = |key: &str| {
+        let found = persona.and_then(|id| catalog.persona(id)).and_then(|p| p.config.get(key));
+        found.and_then(|value| value.as_str()).map(str::to_owned)
+    };
+    let voice_id = voice_of(wish, engine, persona_config("voiceId"), &mut problem);
+
+    let sensitivity = wish.endpointing_sensitivity.clone();
+    let sensitivity = sensitivity.or_else(|| persona_config("endpointingSensitivity"));
+    let sensitivity = sensitivity.and_then(|text| match text.parse::<Sensitivity>() {
+        Ok(sensitivity) => Some(sensitivity),
+        Err(_) => {
+            problem(
+                "unknown_sensitivity",
+                format!("config.endpointingSensitivity {text:?} is not HIGH, MEDIUM or LOW"),
+            );
+            None
+        }
+    });
+
+    let workflows = known(
+        wish.linked_workflows.as_deref().unwrap_or_default(),
+        |id| catalog.workflow(id).is_some(),
+        |id| problem("unknown_workflow", format!("config.linkedWorkflows: no workflow {id:?}")),
+    );
+    let selected = wish.selected_tools.as_deref().map(|names| {
+        known(
+            names,
+            |name| catalog.tool(name).is_some(),
+            |name| problem("unknown_tool", format!("config.selectedTools: no tool {name:?}")),
+        )
+    });
+    let offers = catalog.offered_tools(selected.as_deref(), &workflows);
+    let tools = offers.into_iter().map(|offer| ToolSpec {
+        name: offer.name,
+        description: offer.description,
+        input_schema: offer.input_schema,
+    });
+
+    let request = PromptRequest {
+        persona,
+        system_prompt: wish.system_prompt.as_deref(),
+        speech_prompt: wish.speech_prompt.as_deref(),
+        guardrails: wish.enable_guardrails.unwrap_or(true),
+        workflows: &workflows,
+        location: wish.user_location.as_deref(),
+        timezone: wish.user_timezone.as_deref(),
+    };
+    let system_prompt = catalog.system_prompt(&request).unwrap_or_else(|unknown| {
+        // Every name was looked up above.
+        tracing::error!(%unknown, "a checked name is unknown to the catalog");
+        String::new()
+    });
+
+    let idle_timeout = match (wish.inactivity_enabled, wish.inactivity_timeout) {
+        (Some(false), _) => None,
+        (_, Some(seconds)) if seconds > 0.0 && seconds <= 86_400.0 => {
+            Some(Duration::from_secs_f64(seconds))
+        }
+        (_, Some(seconds)) => {
+            problem(
+                "invalid_inactivity_timeout",
+                format!("config.inactivityTimeout is {seconds}; it is in seconds, 0 to 86400"),
+            );
+            engine.idle_timeout
+        }
+        (_, None) => engine.idle_timeout,
+    };
+
+    let session = SessionSettings {
+        model: engine.model,
+        sensitivity,
+        voice_id,
+        input_rate: SampleRate::Hz16000,
+        output_rate: SampleRate::Hz24000,
+        system_prompt,
+        tools: tools.collect(),
+        ..SessionSettings::default()
+    };
+    let settings = CallSettings {
+        session,
+        idle_timeout,
+        idle_checks: wish.inactivity_max_checks.unwrap_or(engine.idle_checks),
+        greets: wish.greeting_enabled.unwrap_or(true),
+        workflows,
+        timezone: wish.user_timezone.clone(),
+        debug: wish.debug.unwrap_or(false),
+    };
+    (settings, problems)
+}
+
+fn persona_of<'a>(
+    wish: &'a SessionConfig,
+    engine: &'a EngineConfig,
+    catalog: &Snapshot,
+    problem: &mut impl FnMut(&'static str, String),
+) -> Option<&'a str> {
+    let default = engine.default_persona.as_deref();
+    match wish.persona_id.as_deref() {
+        Some(id) if catalog.persona(id).is_some() => Some(id),
+        Some(id) => {
+            problem("unknown_persona", format!("config.personaId: no persona {id:?}"));
+            default
+        }
+        None => default,
+    }
+    .filter(|id| catalog.persona(id).is_some())
+}
+
+fn voice_of(
+    wish: &SessionConfig,
+    engine: &EngineConfig,
+    of_persona: Option<String>,
+    problem: &mut impl FnMut(&'static str, String),
+) -> String {
+    let default = || of_persona.unwrap_or_else(|| engine.default_voice.clone());
+    match &wish.voice_id {
+        Some(voice) if voices::find_voice(engine.model, voice).is_some() => voice.clone(),
+        Some(voice) => {
+            let default = default();
+            problem(
+                "unknown_voice",
+                format!("config.voiceId: the model has no voice {voice:?}; using {default:?}"),
+            );
+            default
+        }
+        None => default(),
+    }
+}
+
+fn known(
+    names: &[String],
+    exists: impl Fn(&str) -> bool,
+    mut report: impl FnMut(&str),
+) -> Vec<String> {
+    let (known, unknown): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|n| exists(n));
+    unknown.iter().for_each(|name| report(name));
+    known
+}

@@ -1,0 +1,498 @@
+//! The client actor: the caller's side of a call.
+//!
+//! It reads what the socket received, keeps the caller's audio while no stream is up, plays the
+//! assistant's audio out by time, and notices when the client is gone or does not read. The
+//! socket itself only copies bytes; it may freeze, and this actor goes on.
+
+pub mod limits;
+pub mod playout;
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use bytes::Bytes;
+use voice_call::{
+    AudioChunk, CloseCode, Epoch, Meters,
+    meters::{Queue, ReasonLabel},
+};
+use voice_wire::{ClientMessage, Feedback, Frame, FrameError, ServerMessage, SessionConfig};
+
+use self::{
+    limits::{MessageLimit, Verdict},
+    playout::{Playout, Pushed},
+};
+use crate::{
+    engine::EngineConfig,
+    mailbox::{Offered, Outbox, Queued, control},
+    sonic::CallerAudio,
+};
+
+/// Messages that may wait for a socket that does not take them. A client that lets more
+/// accumulate is cut off.
+const OUTGOING_LIMIT: usize = 512;
+/// Frames that are written per turn of the actor.
+const FRAMES_PER_TURN: usize = 16;
+/// How soon a socket without room is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// What goes to the socket. The socket writes it as one frame and does nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToSocket {
+    /// A text frame: one JSON message.
+    Text(String),
+    /// A binary frame: PCM16 little-endian mono at 24 kHz.
+    Audio(Bytes),
+    /// A ping frame.
+    Ping,
+    /// The close frame; afterwards the socket stops.
+    Close {
+        /// RFC 6455 close code.
+        code: CloseCode,
+        /// The text beside it, at most 123 bytes.
+        reason: String,
+    },
+}
+
+/// What comes from the socket, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromSocket {
+    /// The bytes of a text frame; not checked to be UTF-8.
+    Text(Bytes),
+    /// The bytes of a binary frame.
+    Binary(Bytes),
+    /// A pong, or any other sign of life.
+    Pong,
+    /// A frame above the codec's limit; the socket closes with 1009 by itself.
+    TooLarge,
+    /// The socket is gone: closed by the client, or lost.
+    Closed,
+}
+
+/// The socket's side of a call.
+pub struct SocketSide {
+    /// Where frames for the client go. The mailbox of the receiver is bounded.
+    pub out: Recipient<Queued<ToSocket>>,
+    /// Shuts the TCP socket down from outside, for a client that does not read. It may be
+    /// called at any time, from the worker's thread, and more than once.
+    pub cut: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// From the Sonic stream: what the caller is to hear.
+#[derive(Debug)]
+pub(crate) enum Playback {
+    /// Assistant audio.
+    Audio { epoch: Epoch, chunk: AudioChunk },
+    /// Barge-in: forget what is older than `epoch`. With `unheard_only` nothing happens unless
+    /// the caller has still something to hear.
+    Flush { epoch: Epoch, unheard_only: bool },
+}
+
+/// Tell the client.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct Tell(pub(crate) ServerMessage);
+
+/// A stream is up: caller audio goes there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct AttachStream(pub(crate) Outbox<CallerAudio>);
+
+/// The stream is gone: keep the caller's audio.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct DetachStream;
+
+/// Close the socket in order.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct FinishClient {
+    pub(crate) code: CloseCode,
+    pub(crate) reason: String,
+}
+
+/// What the client did.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) enum ClientEvent {
+    /// `sessionConfig` arrived.
+    Configured(Box<SessionConfig>),
+    /// The caller typed.
+    Typed(String),
+    /// The caller's opinion arrived.
+    Rated(Feedback),
+    /// The first audio of the caller arrived.
+    AudioBegan,
+    /// There is assistant audio to be heard, or there is none any more.
+    Hearing(bool),
+    /// Unheard audio was flushed without the model having marked an interruption.
+    FlushedUnmarked,
+    /// The socket is gone.
+    HungUp,
+    /// The client does not read.
+    Stalled,
+    /// The client broke the protocol beyond repair.
+    Broken(String),
+}
+
+/// The actor.
+pub(crate) struct ClientActor {
+    call: Recipient<ClientEvent>,
+    socket: Outbox<ToSocket>,
+    meters: Meters,
+    playout: Playout,
+    outgoing: VecDeque<ToSocket>,
+    stream: Option<Outbox<CallerAudio>>,
+    kept: VecDeque<AudioChunk>,
+    kept_for: Duration,
+    kept_limit: Duration,
+    limit: MessageLimit,
+    timer: Option<SpawnHandle>,
+    /// Since when the socket takes nothing.
+    blocked_since: Option<Instant>,
+    stall_limit: Duration,
+    last_sign: Instant,
+    ping_interval: Duration,
+    dead_after: Duration,
+    audio_began: bool,
+    hearing: bool,
+    /// Whether the client may hold audio that it was not told to flush.
+    flushable: bool,
+    closing: bool,
+    /// What the playout gauge counts of this call.
+    metered: i64,
+}
+
+impl Drop for ClientActor {
+    fn drop(&mut self) {
+        self.meters.depth(Queue::Playout).dec_by(self.metered);
+    }
+}
+
+impl ClientActor {
+    pub(crate) fn new(
+        config: &EngineConfig,
+        socket: Recipient<Queued<ToSocket>>,
+        meters: &Meters,
+        call: Recipient<ClientEvent>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            call,
+            socket: Outbox::new(socket, Queue::ToSocket, meters),
+            meters: meters.clone(),
+            playout: Playout::new(config.playout_lead, config.playout_frame, config.playout_limit),
+            outgoing: VecDeque::new(),
+            stream: None,
+            kept: VecDeque::new(),
+            kept_for: Duration::ZERO,
+            kept_limit: config.caller_audio_limit,
+            limit: MessageLimit::new(now),
+            timer: None,
+            blocked_since: None,
+            stall_limit: config.stall_limit,
+            last_sign: now,
+            ping_interval: config.ping_interval,
+            dead_after: config.dead_after,
+            audio_began: false,
+            hearing: false,
+            flushable: false,
+            closing: false,
+            metered: 0,
+        }
+    }
+
+    fn report(&self, event: ClientEvent) {
+        control(&self.call, event);
+    }
+
+    // From the socket.
+
+    fn on_frame(&mut self, frame: Result<Frame, FrameError>, ctx: &mut Context<Self>) {
+        match frame {
+            Ok(Frame::Audio(chunk)) => self.on_caller_audio(chunk),
+            Ok(Frame::Message(message)) => self.on_message(message, ctx),
+            Err(error) => {
+                let code = error.code();
+                self.complain(code, error.to_string(), ctx);
+            }
+        }
+    }
+
+    fn on_caller_audio(&mut self, chunk: AudioChunk) {
+        self.meters.caller_frames.inc();
+        if !std::mem::replace(&mut self.audio_began, true) {
+            self.report(ClientEvent::AudioBegan);
+        }
+        match &self.stream {
+            Some(stream) => drop(stream.offer(CallerAudio(chunk))),
+            None => self.keep(chunk),
+        }
+    }
+
+    /// Keeps audio until a stream is up; of too much, the oldest goes.
+    fn keep(&mut self, chunk: AudioChunk) {
+        self.kept_for += chunk.duration();
+        self.kept.push_back(chunk);
+        while self.kept_for > self.kept_limit
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.kept_for = self.kept_for.saturating_sub(oldest.duration());
+            self.meters.drops(Queue::CallerAudio).inc();
+        }
+    }
+
+    fn on_message(&mut self, message: ClientMessage, ctx: &mut Context<Self>) {
+        match message {
+            ClientMessage::Ping => self.send(ToSocket::Text(ServerMessage::Pong.to_json()), ctx),
+            ClientMessage::SessionConfig(config) => self.report(ClientEvent::Configured(config)),
+            ClientMessage::TextInput(text) => self.report(ClientEvent::Typed(text)),
+            ClientMessage::SessionFeedback(feedback) => self.report(ClientEvent::Rated(feedback)),
+        }
+    }
+
+    /// Whether a JSON message may be handled now.
+    fn admits_message(&mut self, ctx: &mut Context<Self>) -> bool {
+        match self.limit.judge(Instant::now()) {
+            Verdict::Accept => return true,
+            Verdict::RefuseQuietly => {}
+            Verdict::Refuse => {
+                let message = "too many messages at once; some were dropped, at most 20 a second";
+                self.complain("rate_limited", message.to_owned(), ctx);
+            }
+            Verdict::Close => {
+                self.report(ClientEvent::Broken("Too many messages".into()));
+            }
+        }
+        self.meters.drops(Queue::FromSocket).inc();
+        false
+    }
+
+    /// Tells the client what it did wrong; the call goes on.
+    fn complain(&mut self, code: &'static str, message: String, ctx: &mut Context<Self>) {
+        self.meters.client_errors.get_or_create(&ReasonLabel { reason: code }).inc();
+        tracing::info!(code, message, "the client made a mistake");
+        let error = ServerMessage::Error { message, code, fatal: false };
+        self.send(ToSocket::Text(error.to_json()), ctx);
+    }
+
+    // To the socket.
+
+    fn send(&mut self, message: ToSocket, ctx: &mut Context<Self>) {
+        if self.outgoing.len() >= OUTGOING_LIMIT {
+            return self.report(ClientEvent::Stalled);
+        }
+        self.outgoing.push_back(message);
+        self.pump(ctx);
+    }
+
+    /// Writes what can be written now, and comes back when more can.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let now = Instant::now();
+        let room = self.drive_messages() && self.drive_playout(now);
+        self.meter_playout();
+        self.watch_stall(room, now);
+        self.watch_hearing(now);
+        let wake = if room {
+            [self.playout.next_release(now), self.playout.heard_by(now)].into_iter().flatten().min()
+        } else {
+            Some(now + RETRY)
+        };
+        if let Some(wake) = wake {
+            let pause = wake.saturating_duration_since(now).max(Duration::from_millis(1));
+            self.timer = Some(ctx.run_later(pause, |actor, ctx| {
+                actor.timer = None;
+                actor.pump(ctx);
+            }));
+        }
+    }
+
+    /// Writes the waiting messages. Answers whether the socket has room for more.
+    fn drive_messages(&mut self) -> bool {
+        while let Some(message) = self.outgoing.pop_front() {
+            match self.socket.try_offer(message) {
+                Offered::Taken => {}
+                Offered::Full(message) => {
+                    self.outgoing.push_front(message);
+                    return false;
+                }
+                Offered::Closed(_) => self.outgoing.clear(),
+            }
+        }
+        true
+    }
+
+    /// Writes the audio whose time has come. Answers whether the socket has room for more.
+    fn drive_playout(&mut self, now: Instant) -> bool {
+        if self.closing {
+            return true;
+        }
+        for _ in 0..FRAMES_PER_TURN {
+            let Some(frame) = self.playout.release(now) else { break };
+            match self.socket.try_offer(ToSocket::Audio(frame.bytes().clone())) {
+                Offered::Taken => {
+                    self.flushable = true;
+                    self.meters.playout_frames.inc();
+                }
+                Offered::Full(_) => {
+                    self.playout.put_back(frame);
+                    return false;
+                }
+                Offered::Closed(_) => break,
+            }
+        }
+        true
+    }
+
+    fn meter_playout(&mut self) {
+        let depth = self.playout.queued_bytes() as i64;
+        self.meters.depth(Queue::Playout).inc_by(depth - self.metered);
+        self.metered = depth;
+    }
+
+    fn watch_stall(&mut self, room: bool, now: Instant) {
+        if room {
+            self.blocked_since = None;
+            return;
+        }
+        let since = *self.blocked_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= self.stall_limit {
+            // Said once: the clock starts again.
+            self.blocked_since = None;
+            self.report(ClientEvent::Stalled);
+        }
+    }
+
+    fn watch_hearing(&mut self, now: Instant) {
+        let hearing = self.playout.heard_by(now).is_some();
+        if std::mem::replace(&mut self.hearing, hearing) != hearing {
+            self.report(ClientEvent::Hearing(hearing));
+        }
+    }
+
+    fn watch_liveness(&mut self, ctx: &mut Context<Self>) {
+        if self.last_sign.elapsed() >= self.dead_after {
+            tracing::info!("no sign of life from the client");
+            return self.report(ClientEvent::HungUp);
+        }
+        self.send(ToSocket::Ping, ctx);
+    }
+
+    /// Barge-in.
+    fn flush(&mut self, epoch: Epoch, unheard_only: bool, ctx: &mut Context<Self>) {
+        let unheard = self.playout.heard_by(Instant::now()).is_some();
+        let taken_back = self.playout.flush(epoch);
+        // A flush that finds nothing says nothing: what was flushed a moment ago needs no second
+        // word, and a cough into silence is no interruption.
+        if !self.flushable || (unheard_only && !unheard) {
+            return self.pump(ctx);
+        }
+        tracing::debug!(?taken_back, %epoch, "barge-in");
+        self.flushable = false;
+        if unheard_only {
+            self.report(ClientEvent::FlushedUnmarked);
+        }
+        self.send(ToSocket::Text(ServerMessage::Interruption.to_json()), ctx);
+    }
+}
+
+impl Actor for ClientActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.ping_interval, |actor, ctx| actor.watch_liveness(ctx));
+    }
+}
+
+impl Handler<Queued<FromSocket>> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, queued: Queued<FromSocket>, ctx: &mut Self::Context) {
+        let Some(frame) = queued.take() else { return };
+        self.last_sign = Instant::now();
+        match frame {
+            FromSocket::Closed => {
+                self.report(ClientEvent::HungUp);
+                ctx.stop();
+            }
+            _ if self.closing => {}
+            FromSocket::Pong => {}
+            FromSocket::TooLarge => {
+                let code = FrameError::AudioTooLarge(0).code();
+                self.meters.client_errors.get_or_create(&ReasonLabel { reason: code }).inc();
+            }
+            FromSocket::Text(bytes) => {
+                if self.admits_message(ctx) {
+                    self.on_frame(Frame::from_text(&bytes), ctx);
+                }
+            }
+            FromSocket::Binary(bytes) => self.on_frame(Frame::from_binary(bytes), ctx),
+        }
+    }
+}
+
+impl Handler<Queued<Playback>> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, queued: Queued<Playback>, ctx: &mut Self::Context) {
+        match queued.take() {
+            Some(Playback::Audio { epoch, chunk }) => {
+                if self.playout.push(epoch, chunk) == Pushed::Full {
+                    self.meters.drops(Queue::Playout).inc();
+                }
+                self.pump(ctx);
+            }
+            Some(Playback::Flush { epoch, unheard_only }) => self.flush(epoch, unheard_only, ctx),
+            None => {}
+        }
+    }
+}
+
+impl Handler<Tell> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, Tell(message): Tell, ctx: &mut Self::Context) {
+        if !self.closing {
+            self.send(ToSocket::Text(message.to_json()), ctx);
+        }
+    }
+}
+
+impl Handler<AttachStream> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, AttachStream(stream): AttachStream, _: &mut Self::Context) {
+        self.kept_for = Duration::ZERO;
+        for chunk in self.kept.drain(..) {
+            stream.offer(CallerAudio(chunk));
+        }
+        self.stream = Some(stream);
+    }
+}
+
+impl Handler<DetachStream> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, _: DetachStream, _: &mut Self::Context) {
+        self.stream = None;
+    }
+}
+
+impl Handler<FinishClient> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, finish: FinishClient, ctx: &mut Self::Context) {
+        if !std::mem::replace(&mut self.closing, true) {
+            let FinishClient { code, reason } = finish;
+            self.outgoing.push_back(ToSocket::Close { code, reason });
+        }
+        // The actor stays until the socket reports its end, or the supervisor loses patience.
+        self.pump(ctx);
+    }
+}

@@ -1,0 +1,88 @@
+//! How much a client may send: a token bucket for JSON messages.
+//!
+//! A machine: no actix, no clock.
+
+use std::time::{Duration, Instant};
+
+/// Messages that may come at once.
+const BURST: f64 = 100.0;
+/// Messages per second after that.
+const RATE: f64 = 20.0;
+/// Refused messages in a row after which the client is beyond repair.
+const PATIENCE: u32 = 2_000;
+/// The client is told of refusals at most this often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// What to do with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Handle it.
+    Accept,
+    /// Drop it and tell the client.
+    Refuse,
+    /// Drop it; the client was told a moment ago.
+    RefuseQuietly,
+    /// Close: the client does not listen.
+    Close,
+}
+
+/// The bucket of one client.
+#[derive(Debug)]
+pub struct MessageLimit {
+    tokens: f64,
+    at: Instant,
+    told: Option<Instant>,
+    refused: u32,
+}
+
+impl MessageLimit {
+    /// A full bucket.
+    pub fn new(now: Instant) -> Self {
+        Self { tokens: BURST, at: now, told: None, refused: 0 }
+    }
+
+    /// Decides on one message.
+    pub fn judge(&mut self, now: Instant) -> Verdict {
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.tokens = (self.tokens + elapsed * RATE).min(BURST);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            self.refused = 0;
+            return Verdict::Accept;
+        }
+        self.refused += 1;
+        if self.refused > PATIENCE {
+            return Verdict::Close;
+        }
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY) {
+            return Verdict::RefuseQuietly;
+        }
+        self.told = Some(now);
+        Verdict::Refuse
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_cut_and_the_client_is_told_once() {
+        let now = Instant::now();
+        let mut limit = MessageLimit::new(now);
+        let verdicts: Vec<_> = (0..1_000).map(|_| limit.judge(now)).collect();
+        let count = |wanted| verdicts.iter().filter(|v| **v == wanted).count();
+        assert_eq!(count(Verdict::Accept), 100);
+        assert_eq!(count(Verdict::Refuse), 1);
+        assert_eq!(count(Verdict::RefuseQuietly), 899);
+        assert_eq!(limit.judge(now + Duration::from_secs(1)), Verdict::Accept);
+    }
+
+    #[test]
+    fn a_client_that_never_stops_is_closed() {
+        let now = Instant::now();
+        let mut limit = MessageLimit::new(now);
+        assert!((0..2_200).any(|_| limit.judge(now) == Verdict::Close));
+    }
+}

@@ -1,0 +1,253 @@
+//! The playout queue: assistant audio waits here until the client should have it.
+//!
+//! The model speaks faster than real time. What is not needed yet waits with us and not in the
+//! client, so that a barge-in can take it back. Audio is released by time, a little ahead of
+//! what the caller hears, and only if its epoch is the present one.
+//!
+//! A machine: no actix, no clock. `now` goes in, frames come out.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use voice_call::{AudioChunk, Epoch};
+
+/// What became of audio that was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits for its time.
+    Queued,
+    /// It belongs to a turn that was interrupted; it is gone.
+    Stale,
+    /// The queue is full; it is gone.
+    Full,
+}
+
+/// The queue of one call.
+///
+/// ```text
+///            push                      nothing left, all heard
+///   Silent ────────▶ Playing ─────────────────────────────────▶ Silent
+///                       │                                          ▲
+///                       └──────────── flush (barge-in) ────────────┘
+/// ```
+#[derive(Debug)]
+pub struct Playout {
+    lead: Duration,
+    frame: Duration,
+    limit: Duration,
+    queue: VecDeque<AudioChunk>,
+    queued: Duration,
+    epoch: Epoch,
+    /// While playing: when the client has heard all that was released so far.
+    heard_at: Option<Instant>,
+}
+
+impl Playout {
+    /// A queue that releases frames of `frame`, `lead` ahead of real time, and holds at most
+    /// `limit` of audio.
+    pub fn new(lead: Duration, frame: Duration, limit: Duration) -> Self {
+        Self {
+            lead,
+            frame,
+            limit,
+            queue: VecDeque::new(),
+            queued: Duration::ZERO,
+            epoch: Epoch::default(),
+            heard_at: None,
+        }
+    }
+
+    /// Takes audio of one epoch.
+    pub fn push(&mut self, epoch: Epoch, chunk: AudioChunk) -> Pushed {
+        if epoch < self.epoch {
+            return Pushed::Stale;
+        }
+        if epoch > self.epoch {
+            // Its flush is still on the way; what waits is older and therefore stale.
+            self.flush(epoch);
+        }
+        if self.queued + chunk.duration() > self.limit {
+            return Pushed::Full;
+        }
+        if !chunk.is_empty() {
+            self.queued += chunk.duration();
+            self.queue.push_back(chunk);
+        }
+        Pushed::Queued
+    }
+
+    /// Forgets all audio of epochs before `epoch`. Returns how much was taken back.
+    pub fn flush(&mut self, epoch: Epoch) -> Duration {
+        if epoch <= self.epoch {
+            return Duration::ZERO;
+        }
+        self.epoch = epoch;
+        self.queue.clear();
+        self.heard_at = None;
+        std::mem::take(&mut self.queued)
+    }
+
+    /// The next frame, if its time has come.
+    pub fn release(&mut self, now: Instant) -> Option<AudioChunk> {
+        let heard_at = self.heard_at.map_or(now, |at| at.max(now));
+        if heard_at > now + self.lead {
+            return None;
+        }
+        let frame = self.take_frame()?;
+        self.heard_at = Some(heard_at + frame.duration());
+        Some(frame)
+    }
+
+    /// Puts a released frame back, because the socket had no room for it.
+    pub fn put_back(&mut self, frame: AudioChunk) {
+        let duration = frame.duration();
+        self.heard_at = self.heard_at.and_then(|at| at.checked_sub(duration));
+        self.queued += duration;
+        self.queue.push_front(frame);
+    }
+
+    /// When [`Self::release`] is worth asking again; `None` while nothing waits.
+    pub fn next_release(&self, now: Instant) -> Option<Instant> {
+        self.queue.front()?;
+        let due = self.heard_at.and_then(|at| at.checked_sub(self.lead)).unwrap_or(now);
+        Some(due.max(now))
+    }
+
+    /// When the caller will have heard everything; `None` when that is past.
+    pub fn heard_by(&self, now: Instant) -> Option<Instant> {
+        let released = self.heard_at.filter(|at| *at > now);
+        if self.queue.is_empty() {
+            return released;
+        }
+        Some(released.unwrap_or(now) + self.queued)
+    }
+
+    /// Bytes that wait.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.iter().map(|chunk| chunk.bytes().len()).sum()
+    }
+
+    /// The present epoch.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Up to one frame from the front. A chunk that is shorter goes out as it is: waiting for
+    /// more would only delay it.
+    fn take_frame(&mut self) -> Option<AudioChunk> {
+        let front = self.queue.front_mut()?;
+        let wanted = front.rate().bytes_in_ms(self.frame.as_millis() as u32).max(2);
+        let frame = front.split_to(wanted);
+        if front.is_empty() {
+            self.queue.pop_front();
+        }
+        self.queued = self.queued.saturating_sub(frame.duration());
+        if self.queue.is_empty() {
+            self.queued = Duration::ZERO;
+        }
+        Some(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use voice_call::SampleRate;
+
+    use super::*;
+
+    const FRAME: Duration = Duration::from_millis(40);
+    const LEAD: Duration = Duration::from_millis(200);
+
+    fn playout() -> Playout {
+        Playout::new(LEAD, FRAME, Duration::from_secs(10))
+    }
+
+    fn speech(ms: u32) -> AudioChunk {
+        AudioChunk::silence(SampleRate::Hz24000, ms)
+    }
+
+    fn release_all(playout: &mut Playout, now: Instant) -> Duration {
+        std::iter::from_fn(|| playout.release(now)).map(|frame| frame.duration()).sum()
+    }
+
+    #[test]
+    fn audio_is_released_by_time_a_little_ahead() {
+        let (mut playout, start) = (playout(), Instant::now());
+        playout.push(Epoch::default(), speech(1_000));
+        // One frame may begin while the lead is not used up.
+        assert_eq!(release_all(&mut playout, start), LEAD + FRAME);
+        assert_eq!(playout.next_release(start), Some(start + FRAME));
+        assert_eq!(release_all(&mut playout, start + FRAME), FRAME);
+        let end = start + Duration::from_millis(1_000);
+        assert_eq!(playout.heard_by(start + FRAME), Some(end));
+        release_all(&mut playout, end);
+        assert_eq!(playout.heard_by(end), None);
+        assert_eq!(playout.next_release(end), None);
+    }
+
+    #[test]
+    fn a_barge_in_takes_back_all_that_was_not_released() {
+        let (mut playout, now) = (playout(), Instant::now());
+        let (old, new) = (Epoch::default(), Epoch::default().next());
+        playout.push(old, speech(1_000));
+        release_all(&mut playout, now);
+        assert_eq!(playout.flush(new), Duration::from_millis(760));
+        assert_eq!(playout.push(old, speech(100)), Pushed::Stale);
+        assert_eq!(release_all(&mut playout, now + LEAD), Duration::ZERO);
+        assert_eq!(playout.push(new, speech(100)), Pushed::Queued);
+        assert_eq!(release_all(&mut playout, now), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn audio_of_a_new_epoch_flushes_by_itself() {
+        let (mut playout, now) = (playout(), Instant::now());
+        playout.push(Epoch::default(), speech(1_000));
+        playout.push(Epoch::default().next(), speech(40));
+        assert_eq!(release_all(&mut playout, now), Duration::from_millis(40));
+        assert_eq!(playout.flush(Epoch::default().next()), Duration::ZERO, "flushed already");
+    }
+
+    #[test]
+    fn a_full_queue_refuses() {
+        let mut playout = playout();
+        assert_eq!(playout.push(Epoch::default(), speech(10_000)), Pushed::Queued);
+        assert_eq!(playout.push(Epoch::default(), speech(1)), Pushed::Full);
+    }
+
+    #[test]
+    fn a_frame_that_found_no_room_is_not_lost() {
+        let (mut playout, now) = (playout(), Instant::now());
+        playout.push(Epoch::default(), speech(80));
+        let frame = playout.release(now).expect("a frame");
+        playout.put_back(frame);
+        assert_eq!(release_all(&mut playout, now), Duration::from_millis(80));
+    }
+
+    proptest! {
+        /// Whatever comes in, in whatever pieces, comes out once and never earlier than allowed.
+        #[test]
+        fn every_sample_comes_out_once_and_on_time(
+            pieces in proptest::collection::vec((1_u32..300, 0_u64..200), 1..60)
+        ) {
+            let mut playout = Playout::new(LEAD, FRAME, Duration::from_secs(3_600));
+            let mut now = Instant::now();
+            let (mut pushed, mut released) = (Duration::ZERO, Duration::ZERO);
+            for (ms, gap) in pieces {
+                playout.push(Epoch::default(), speech(ms));
+                pushed += Duration::from_millis(ms.into());
+                released += release_all(&mut playout, now);
+                let ahead = playout.heard_at.map_or(Duration::ZERO, |at| at - now.min(at));
+                prop_assert!(ahead <= LEAD + FRAME);
+                now += Duration::from_millis(gap);
+            }
+            while let Some(next) = playout.next_release(now) {
+                now = next;
+                released += release_all(&mut playout, now);
+            }
+            prop_assert_eq!(released, pushed);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What all calls of a server share: configuration, ports, catalog, meters.
+
+use std::{sync::Arc, time::Duration};
+
+use voice_call::{Meters, SonicPort};
+use voice_catalog::Snapshot;
+use voice_sonic::ModelFamily;
+use voice_wire::server::Version;
+
+/// Everything a call needs from outside itself. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: EngineConfig,
+    pub(crate) ports: Ports,
+    pub(crate) meters: Meters,
+    pub(crate) identity: Identity,
+}
+
+/// The outside, as the engine sees it.
+pub struct Ports {
+    /// Opens streams to Nova Sonic.
+    pub sonic: Arc<dyn SonicPort>,
+    /// Tools, workflows and prompts. A call keeps the snapshot it started with.
+    pub catalog: Arc<Snapshot>,
+}
+
+/// What the server says about itself to clients.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Program name and version.
+    pub version: Version,
+    /// `emulator` or `bedrock`.
+    pub backend: &'static str,
+    /// Whether the model can be reached at all.
+    pub has_credentials: bool,
+}
+
+/// The numbers of a call. The defaults are the contract's.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Which generation of Nova Sonic the configured model id belongs to.
+    pub model: ModelFamily,
+    /// The voice when neither client nor persona names one.
+    pub default_voice: String,
+    /// The persona when the client names none.
+    pub default_persona: Option<String>,
+    /// How long a new call waits for its first `sessionConfig`.
+    pub config_window: Duration,
+    /// How long the assistant waits for the caller before it speaks first; `None`: it does not.
+    pub greeting_delay: Option<Duration>,
+    /// Silence from both sides before the caller is asked after; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// How often the caller is asked after before goodbye.
+    pub idle_checks: u32,
+    /// How far ahead of real time audio is sent to the client.
+    pub playout_lead: Duration,
+    /// The size of one playout frame.
+    pub playout_frame: Duration,
+    /// How much assistant audio may wait in the playout queue.
+    pub playout_limit: Duration,
+    /// How much caller audio is kept while no stream is up.
+    pub caller_audio_limit: Duration,
+    /// How long a client may refuse to read before it is cut off.
+    pub stall_limit: Duration,
+    /// How often a client is pinged.
+    pub ping_interval: Duration,
+    /// How long a client may be silent on the socket before it counts as gone.
+    pub dead_after: Duration,
+    /// Deadline of one tool call.
+    pub tool_deadline: Duration,
+    /// How long an ending call waits for its children.
+    pub end_deadline: Duration,
+    /// How long a farewell may take before the call ends all the same.
+    pub farewell_deadline: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            model: ModelFamily::Sonic2,
+            default_voice: "matthew".into(),
+            default_persona: None,
+            config_window: Duration::from_millis(300),
+            greeting_delay: Some(Duration::from_secs(1)),
+            idle_timeout: Some(Duration::from_secs(45)),
+            idle_checks: 3,
+            playout_lead: Duration::from_millis(200),
+            playout_frame: Duration::from_millis(40),
+            playout_limit: Duration::from_secs(300),
+            caller_audio_limit: Duration::from_secs(3),
+            stall_limit: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(20),
+            dead_after: Duration::from_secs(60),
+            tool_deadline: Duration::from_secs(8),
+            end_deadline: Duration::from_secs(3),
+            farewell_deadline: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Engine {
+    /// An engine from its parts.
+    pub fn new(config: EngineConfig, ports: Ports, meters: Meters, identity: Identity) -> Self {
+        Self { shared: Arc::new(Shared { config, ports, meters, identity }) }
+    }
+
+    /// The meters that its calls count on.
+    pub fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+}

@@ -1,0 +1,298 @@
+//! The registry: knows every active call of the process.
+//!
+//! It admits calls, counts them for the metrics, and leads the graceful shutdown. A call holds
+//! a [`CallLease`]; dropping it, in whatever way the call ended, takes it off the list. So the
+//! count always comes back to zero.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
+use tokio::sync::watch;
+use voice_call::{CallId, EndReason, Meters, meters::ReasonLabel};
+
+use crate::{mailbox::control, supervise};
+
+/// A handle of the registry. Cheap to clone, usable from every worker.
+#[derive(Clone)]
+pub struct Registry {
+    actor: Addr<RegistryActor>,
+    active: Arc<watch::Sender<usize>>,
+    draining: Arc<AtomicBool>,
+    meters: Meters,
+}
+
+/// The right to hold one call. Dropping it takes the call off the list.
+pub struct CallLease {
+    id: CallId,
+    registry: Registry,
+}
+
+/// Why a call was not admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is a live call of this id already.
+    #[error("session {0} is live already; choose another id or wait until it has ended")]
+    AlreadyLive(CallId),
+    /// The process is shutting down.
+    #[error("the server is shutting down; try again")]
+    Draining,
+    /// The registry is gone: the process cannot take calls any more.
+    #[error("the server cannot take calls; try again")]
+    Unavailable,
+}
+
+/// How a drain went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainReport {
+    /// Calls that were active when it began.
+    pub active: usize,
+    /// Calls that had not ended when the grace period was over.
+    pub left: usize,
+}
+
+/// Asks a call to end, for a cause.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "()")]
+pub struct EndCall(pub EndReason);
+
+impl Registry {
+    /// Starts the registry on the current arbiter.
+    pub fn start(meters: Meters) -> Self {
+        let active = Arc::new(watch::Sender::new(0));
+        let draining = Arc::new(AtomicBool::new(false));
+        let ctx = Context::<RegistryActor>::new();
+        let registry = Self { actor: ctx.address(), active, draining, meters };
+        supervise::spawn_root(ctx.into_future(RegistryActor::new(registry.clone())), |exit| {
+            tracing::error!(?exit, "the registry ended: no more calls can be taken");
+        });
+        registry
+    }
+
+    /// Admits a call under `id`, or under a fresh id.
+    pub async fn admit(&self, id: Option<CallId>) -> Result<CallLease, Refusal> {
+        let admitted = self.actor.send(Admit(id.unwrap_or_else(CallId::random))).await;
+        let result = admitted.unwrap_or(Err(Refusal::Unavailable));
+        if let Err(refusal) = &result {
+            let reason = match refusal {
+                Refusal::AlreadyLive(_) => "already_live",
+                Refusal::Draining => "draining",
+                Refusal::Unavailable => "unavailable",
+            };
+            self.meters.calls_refused.get_or_create(&ReasonLabel { reason }).inc();
+        }
+        result
+    }
+
+    /// How many calls are active now.
+    pub fn active(&self) -> usize {
+        *self.active.borrow()
+    }
+
+    /// Resolves when no call is active.
+    pub async fn empty(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.active.subscribe().wait_for(|active| *active == 0).await;
+    }
+
+    /// Whether a drain has begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Refuses new calls from now on, asks every active one to end in order, and waits for that
+    /// at most `grace`.
+    pub async fn drain(&self, grace: Duration) -> DrainReport {
+        self.draining.store(true, Ordering::Release);
+        let active = self.actor.send(EndAll(EndReason::Draining)).await.unwrap_or(0);
+        let left = match tokio::time::timeout(grace, self.empty()).await {
+            Ok(()) => 0,
+            Err(_) => self.active(),
+        };
+        DrainReport { active, left }
+    }
+
+    /// Makes one actor of a call panic; `None` is the supervisor itself.
+    #[cfg(feature = "chaos")]
+    pub async fn inject_panic(&self, id: &CallId, role: Option<voice_call::Role>) -> bool {
+        self.actor.send(chaos::InjectPanic(id.clone(), role)).await.unwrap_or(false)
+    }
+}
+
+impl CallLease {
+    /// The call's id.
+    pub fn id(&self) -> &CallId {
+        &self.id
+    }
+
+    /// Tells the registry where the call can be reached.
+    pub(crate) fn enrol(&self, seat: Seat) {
+        control(&self.registry.actor.clone().recipient(), Enrol(self.id.clone(), seat));
+    }
+}
+
+impl Drop for CallLease {
+    fn drop(&mut self) {
+        control(&self.registry.actor.clone().recipient(), Release(self.id.clone()));
+    }
+}
+
+/// Where a call can be reached.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    pub(crate) end: Recipient<EndCall>,
+    #[cfg(feature = "chaos")]
+    pub(crate) panic: Recipient<chaos::PanicIn>,
+}
+
+/// The actor behind the handle. The count is changed here alone, so it is exact.
+struct RegistryActor {
+    calls: HashMap<CallId, Option<Seat>>,
+    handle: Registry,
+}
+
+impl RegistryActor {
+    fn new(handle: Registry) -> Self {
+        Self { calls: HashMap::new(), handle }
+    }
+
+    fn publish(&self) {
+        let active = self.calls.len();
+        self.handle.active.send_replace(active);
+        self.handle.meters.active_calls.set(active as i64);
+    }
+}
+
+impl Actor for RegistryActor {
+    type Context = Context<Self>;
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<CallLease, Refusal>")]
+struct Admit(CallId);
+
+impl Handler<Admit> for RegistryActor {
+    type Result = Result<CallLease, Refusal>;
+
+    fn handle(&mut self, Admit(id): Admit, _: &mut Self::Context) -> Self::Result {
+        if self.handle.is_draining() {
+            return Err(Refusal::Draining);
+        }
+        if self.calls.contains_key(&id) {
+            return Err(Refusal::AlreadyLive(id));
+        }
+        self.calls.insert(id.clone(), None);
+        self.publish();
+        Ok(CallLease { id, registry: self.handle.clone() })
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Enrol(CallId, Seat);
+
+impl Handler<Enrol> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, Enrol(id, seat): Enrol, _: &mut Self::Context) {
+        // A call that was admitted before a drain and comes in after it is told as well.
+        if self.handle.is_draining() {
+            control(&seat.end, EndCall(EndReason::Draining));
+        }
+        if let Some(entry) = self.calls.get_mut(&id) {
+            *entry = Some(seat);
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Release(CallId);
+
+impl Handler<Release> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, Release(id): Release, _: &mut Self::Context) {
+        self.calls.remove(&id);
+        self.publish();
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "usize")]
+struct EndAll(EndReason);
+
+impl Handler<EndAll> for RegistryActor {
+    type Result = MessageResult<EndAll>;
+
+    fn handle(&mut self, EndAll(reason): EndAll, _: &mut Self::Context) -> Self::Result {
+        for seat in self.calls.values().flatten() {
+            control(&seat.end, EndCall(reason.clone()));
+        }
+        MessageResult(self.calls.len())
+    }
+}
+
+/// Deliberate panics, for the crash tests.
+#[cfg(feature = "chaos")]
+pub(crate) mod chaos {
+    use actix::{Context, Handler, Message, MessageResult};
+    use voice_call::{CallId, Role};
+
+    use super::RegistryActor;
+    use crate::mailbox::control;
+
+    /// Tells a call in which of its actors to panic.
+    #[derive(Message, Debug, Clone, Copy)]
+    #[rtype(result = "()")]
+    pub(crate) struct PanicIn(pub(crate) Option<Role>);
+
+    #[derive(Message)]
+    #[rtype(result = "bool")]
+    pub(super) struct InjectPanic(pub(super) CallId, pub(super) Option<Role>);
+
+    impl Handler<InjectPanic> for RegistryActor {
+        type Result = MessageResult<InjectPanic>;
+
+        fn handle(&mut self, message: InjectPanic, _: &mut Context<Self>) -> Self::Result {
+            let seat = self.calls.get(&message.0).and_then(Option::as_ref);
+            if let Some(seat) = seat {
+                control(&seat.panic, PanicIn(message.1));
+            }
+            MessageResult(seat.is_some())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn an_id_is_free_again_when_its_lease_is_dropped() {
+        let registry = Registry::start(Meters::default());
+        let id: CallId = "c-1".parse().expect("an id");
+        let lease = registry.admit(Some(id.clone())).await.expect("admitted");
+        assert_eq!(registry.active(), 1);
+        let again = registry.admit(Some(id.clone())).await.map(|_| ());
+        assert_eq!(again, Err(Refusal::AlreadyLive(id.clone())));
+        drop(lease);
+        registry.empty().await;
+        assert!(registry.admit(Some(id)).await.is_ok());
+    }
+
+    #[actix::test]
+    async fn a_drain_refuses_new_calls_and_reports_what_is_left() {
+        let registry = Registry::start(Meters::default());
+        let _lease = registry.admit(None).await.expect("admitted");
+        let report = registry.drain(Duration::ZERO).await;
+        assert_eq!(report, DrainReport { active: 1, left: 1 });
+        assert_eq!(registry.admit(None).await.map(|_| ()), Err(Refusal::Draining));
+    }
+}

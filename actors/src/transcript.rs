@@ -1,0 +1,173 @@
+//! The transcriber: makes one transcript of what is said.
+//!
+//! Here it is fed by Nova Sonic's own texts and by what the caller typed. It names the lines,
+//! keeps stage directions out, and tells the supervisor of every change.
+
+use actix::{Actor, ActorContext, Context, Handler, Message, Recipient};
+use voice_sonic::{Line, LineState, Speaker};
+
+use crate::mailbox::control;
+
+/// Typed texts whose echo may still come from the model.
+const ECHOES: usize = 16;
+
+/// The stream reported a line.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct LineHeard {
+    /// The number of the stream: line ids start anew with each.
+    pub(crate) stream: u32,
+    pub(crate) line: Line,
+}
+
+/// A text was sent to the model on behalf of someone.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct TextSent {
+    pub(crate) text: String,
+    /// Whether the caller typed it; a stage direction is not part of the transcript.
+    pub(crate) by_caller: bool,
+}
+
+/// The transcript is complete.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct FinishTranscript;
+
+/// A line is new, has grown, or was corrected.
+#[derive(Message, Debug, Clone, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub(crate) struct LineUpdated {
+    pub(crate) id: String,
+    pub(crate) speaker: Speaker,
+    pub(crate) text: String,
+    pub(crate) is_final: bool,
+    pub(crate) interrupted: bool,
+}
+
+/// The actor.
+pub(crate) struct Transcriber {
+    transcript: Transcript,
+    call: Recipient<LineUpdated>,
+}
+
+impl Transcriber {
+    pub(crate) fn new(incarnation: u32, call: Recipient<LineUpdated>) -> Self {
+        Self { transcript: Transcript { incarnation, ..Transcript::default() }, call }
+    }
+
+    fn publish(&self, update: Option<LineUpdated>) {
+        if let Some(update) = update {
+            control(&self.call, update);
+        }
+    }
+}
+
+impl Actor for Transcriber {
+    type Context = Context<Self>;
+}
+
+impl Handler<LineHeard> for Transcriber {
+    type Result = ();
+
+    fn handle(&mut self, heard: LineHeard, _: &mut Self::Context) {
+        self.publish(self.transcript.hear(heard.stream, heard.line));
+    }
+}
+
+impl Handler<TextSent> for Transcriber {
+    type Result = ();
+
+    fn handle(&mut self, sent: TextSent, _: &mut Self::Context) {
+        let update = self.transcript.send(sent.text, sent.by_caller);
+        self.publish(update);
+    }
+}
+
+impl Handler<FinishTranscript> for Transcriber {
+    type Result = ();
+
+    fn handle(&mut self, _: FinishTranscript, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// The machine: which texts belong to the transcript, and under which id.
+#[derive(Debug, Default)]
+struct Transcript {
+    /// Which transcriber of the call this is: ids of typed lines must not repeat.
+    incarnation: u32,
+    typed: u32,
+    /// What was sent as text. The model may or may not repeat it as a line of the caller.
+    echoes: Vec<String>,
+}
+
+impl Transcript {
+    fn hear(&self, stream: u32, line: Line) -> Option<LineUpdated> {
+        if line.speaker == Speaker::User && self.is_echo(&line.text) {
+            return None;
+        }
+        Some(LineUpdated {
+            id: format!("{stream}.{}", line.id),
+            speaker: line.speaker,
+            text: line.text,
+            is_final: line.state == LineState::Final,
+            interrupted: line.interrupted,
+        })
+    }
+
+    fn send(&mut self, text: String, by_caller: bool) -> Option<LineUpdated> {
+        if self.echoes.len() == ECHOES {
+            self.echoes.remove(0);
+        }
+        self.echoes.push(normal(&text));
+        if !by_caller {
+            return None;
+        }
+        self.typed += 1;
+        Some(LineUpdated {
+            id: format!("typed-{}.{}", self.incarnation, self.typed),
+            speaker: Speaker::User,
+            text,
+            is_final: true,
+            interrupted: false,
+        })
+    }
+
+    fn is_echo(&self, text: &str) -> bool {
+        let text = normal(text);
+        self.echoes.contains(&text)
+    }
+}
+
+/// The model lower-cases and lightly punctuates what it hears.
+fn normal(text: &str) -> String {
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(speaker: Speaker, text: &str) -> Line {
+        Line { id: 7, speaker, text: text.into(), state: LineState::Final, interrupted: false }
+    }
+
+    #[test]
+    fn a_typed_text_is_one_line_even_when_the_model_repeats_it() {
+        let mut transcript = Transcript::default();
+        let typed = transcript.send("What is my balance?".into(), true).expect("a line");
+        assert_eq!((typed.text.as_str(), typed.is_final), ("What is my balance?", true));
+        assert_eq!(transcript.hear(1, line(Speaker::User, "what is my balance")), None);
+        let answer = transcript.hear(1, line(Speaker::Assistant, "What is my balance?"));
+        assert_eq!(answer.expect("the assistant may say so").id, "1.7");
+    }
+
+    #[test]
+    fn a_stage_direction_is_never_a_line() {
+        let mut transcript = Transcript::default();
+        assert_eq!(transcript.send("[The caller is silent]".into(), false), None);
+        assert_eq!(transcript.hear(1, line(Speaker::User, "the caller is silent")), None);
+    }
+}
