@@ -322,7 +322,6 @@ mod chaos {
     impl Handler<PanicIn> for CallActor {
         type Result = ();
 
-        #[expect(clippy::panic, reason = "that is the purpose")]
         fn handle(&mut self, PanicIn(role): PanicIn, _: &mut Context<Self>) {
             fn hit<A>(child: Option<&Addr<A>>)
             where
@@ -348,7 +347,6 @@ mod chaos {
             impl Handler<Panic> for $actor {
                 type Result = ();
 
-                #[expect(clippy::panic, reason = "that is the purpose")]
                 fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
                     panic!("chaos in a child");
                 }

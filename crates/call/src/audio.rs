@@ -41,7 +41,7 @@ pub struct OddLength(pub usize);
 impl AudioChunk {
     /// Takes raw PCM16 little-endian mono bytes; they must hold whole samples.
     pub fn new(pcm: Bytes, rate: SampleRate) -> Result<Self, OddLength> {
-        if pcm.len() % 2 == 0 { Ok(Self { pcm, rate }) } else { Err(OddLength(pcm.len())) }
+        if pcm.len().is_multiple_of(2) { Ok(Self { pcm, rate }) } else { Err(OddLength(pcm.len())) }
     }
 
     /// Digital silence that lasts `ms` milliseconds.
