@@ -99,13 +99,18 @@ impl Known<'_> {
         for (index, name) in workflow.tools.iter().enumerate() {
             check_tool(name, format!("/tools/{index}"));
         }
-        for (index, node) in workflow.nodes.iter().enumerate() {
-            if let Some(name) = &node.tool_name {
-                check_tool(name, format!("/nodes/{index}/toolName"));
+        // The raw list, since nodes with errors of their own are missing in the other.
+        let nodes = workflow.raw().get("nodes").and_then(Value::as_array);
+        let nodes = || nodes.into_iter().flatten().enumerate();
+        let text = |node: &Value, key: &str| node.get(key)?.as_str().map(str::to_owned);
+        for (index, node) in nodes() {
+            if let Some(name) = text(node, "toolName").filter(|name| !name.trim().is_empty()) {
+                check_tool(&name, format!("/nodes/{index}/toolName"));
             }
         }
-        for (index, node) in workflow.nodes.iter().enumerate() {
-            if let Some(id) = node.workflow_id.as_deref().filter(|id| !self.has_workflow(id)) {
+        for (index, node) in nodes() {
+            let id = text(node, "workflowId").filter(|id| !id.trim().is_empty());
+            if let Some(id) = id.filter(|id| !self.has_workflow(id)) {
                 let what = format!("there is no workflow `{id}`");
                 let pointer = format!("/nodes/{index}/workflowId");
                 findings.error(&pointer, what, "Correct the id, or add the workflow.");

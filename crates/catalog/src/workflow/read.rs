@@ -17,7 +17,10 @@ pub(crate) fn id_of_file(file: &str) -> Option<&str> {
     (!id.is_empty()).then_some(id)
 }
 
-/// Reads one workflow; `None` when an error was found.
+/// Reads one workflow; `None` when the file is not a JSON object.
+///
+/// A workflow with errors comes back as far as it could be read, so that what it refers to can
+/// be checked as well; no snapshot is made of it.
 pub(crate) fn read(file: &str, file_id: &str, findings: &mut Findings<'_>) -> Option<Workflow> {
     let object = findings.read_object()?;
     let id = text_or_number(&object, "", "id", findings).unwrap_or_else(|| file_id.to_owned());
@@ -31,9 +34,6 @@ pub(crate) fn read(file: &str, file_id: &str, findings: &mut Findings<'_>) -> Op
     let nodes = read_nodes(&object, findings);
     let edges = read_edges(&object, &nodes, findings);
     let tools = read_tools(&object, findings);
-    if findings.has_error() {
-        return None;
-    }
     let workflow = Workflow {
         name: name.unwrap_or_else(|| id.clone()),
         id,
@@ -43,6 +43,14 @@ pub(crate) fn read(file: &str, file_id: &str, findings: &mut Findings<'_>) -> Op
         tools,
         raw: Value::Object(object),
     };
+    // With edges or the start missing, everything would seem to be out of reach.
+    if !findings.has_error() {
+        warn_of_islands(&workflow, findings);
+    }
+    Some(workflow)
+}
+
+fn warn_of_islands(workflow: &Workflow, findings: &mut Findings<'_>) {
     let reachable = workflow.reachable();
     for (index, node) in workflow.nodes.iter().enumerate() {
         if !reachable.contains(node.id.as_str()) {
@@ -50,8 +58,6 @@ pub(crate) fn read(file: &str, file_id: &str, findings: &mut Findings<'_>) -> Op
             findings.warn(&format!("/nodes/{index}"), what, "Add an edge to it, or remove it.");
         }
     }
-    drop(reachable);
-    Some(workflow)
 }
 
 /// The objects of a list that must be there; what is not an object is reported.
