@@ -1,0 +1,102 @@
+/**
+ * @file The loudspeaker: plays 24 kHz PCM16, flushes at a barge-in, counts what it did.
+ */
+
+const WORKLET = new URL('./playback-worklet.js', import.meta.url);
+
+/**
+ * @typedef {object} PlaybackStats
+ * @property {'empty' | 'filling' | 'playing'} state
+ * @property {number} bufferedMs what waits
+ * @property {number} targetMs the jitter buffer's present target
+ * @property {number} playedMs what was heard
+ * @property {number} rms level of all that was heard, 0 … 1
+ * @property {number} underruns gaps because audio came late
+ * @property {number} overflows pieces that did not fit
+ * @property {number} flushes
+ * @property {number} flushedMs audio that was dropped unheard
+ * @property {number} lastFlushMs from the request to the audio thread's word that it is done
+ */
+
+/** @type {PlaybackStats} */
+export const NOTHING_PLAYED = {
+  state: 'empty',
+  bufferedMs: 0,
+  targetMs: 0,
+  playedMs: 0,
+  rms: 0,
+  underruns: 0,
+  overflows: 0,
+  flushes: 0,
+  flushedMs: 0,
+  lastFlushMs: NaN,
+};
+
+export class Playback {
+  #context;
+  #node;
+  /** @type {PlaybackStats} */
+  #stats = NOTHING_PLAYED;
+  #flushNumber = 0;
+  #flushedAt = 0;
+
+  /**
+   * @param {AudioContext} context
+   * @param {(speaking: boolean) => void} onSpeaking
+   */
+  constructor(context, onSpeaking) {
+    this.#context = context;
+    this.#node = new AudioWorkletNode(context, 'voice-playback', {
+      numberOfInputs: 0,
+      outputChannelCount: [1],
+    });
+    this.analyser = new AnalyserNode(context, { fftSize: 256, smoothingTimeConstant: 0.6 });
+    this.#node.connect(this.analyser).connect(context.destination);
+    this.#node.port.onmessage = ({ data: { flush, ...report } }) => {
+      const wasPlaying = this.#stats.state === 'playing';
+      const lastFlushMs =
+        flush === this.#flushNumber && flush !== undefined
+          ? performance.now() - this.#flushedAt
+          : this.#stats.lastFlushMs;
+      this.#stats = { ...report, lastFlushMs };
+      const playing = this.#stats.state === 'playing';
+      if (playing !== wasPlaying) onSpeaking(playing);
+    };
+  }
+
+  /**
+   * Call it from a user gesture: browsers keep a context silent otherwise.
+   *
+   * @param {(speaking: boolean) => void} onSpeaking
+   */
+  static async open(onSpeaking) {
+    const context = new AudioContext({ sampleRate: 24_000, latencyHint: 'interactive' });
+    await context.audioWorklet.addModule(WORKLET);
+    const playback = new Playback(context, onSpeaking);
+    // Not awaited: a browser that waits for another gesture would hold up the whole call.
+    void context.resume();
+    return playback;
+  }
+
+  /** @param {ArrayBuffer} pcm 24 kHz PCM16; handed over, so unusable afterwards */
+  play(pcm) {
+    this.#node.port.postMessage(pcm, [pcm]);
+  }
+
+  /** Drops all that was not heard yet. */
+  flush() {
+    this.#flushNumber += 1;
+    this.#flushedAt = performance.now();
+    this.#node.port.postMessage({ flush: this.#flushNumber });
+  }
+
+  get stats() {
+    return this.#stats;
+  }
+
+  close() {
+    this.#node.port.onmessage = null;
+    this.#node.disconnect();
+    void this.#context.close();
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * @file Errors in words: what happened and what to do about it.
+ *
+ * Codes come from three places: `error` messages of the server (`crates/wire` and the faults
+ * of `crates/call`), the close codes of the WebSocket, and the names of `getUserMedia` errors.
+ */
+
+/**
+ * @typedef {object} Trouble
+ * @property {string} code stable word, for bug reports
+ * @property {string} title what happened
+ * @property {string} help what to do
+ * @property {'error' | 'note'} tone
+ */
+
+/** @type {Record<string, [title: string, help: string]>} */
+const SERVER = {
+  access_denied: [
+    'The server may not use Amazon Nova Sonic',
+    'Its AWS credentials are missing, expired or lack the permission to invoke the model. Check them where the server runs.',
+  ],
+  not_found: [
+    'The model does not exist in this region',
+    'Check NOVA_SONIC_MODEL_ID and NOVA_AWS_REGION where the server runs.',
+  ],
+  throttled: ['Amazon Nova Sonic is busy', 'The account has reached its quota. Wait a moment and call again.'],
+  unavailable: ['Amazon Nova Sonic is not available', 'The service asks for patience. Wait a moment and call again.'],
+  service: ['Amazon Nova Sonic had a problem', 'The server tries again by itself. If the call ends, start a new one.'],
+  content_filter: ['The content filter stopped this answer', 'Say it in another way.'],
+  model_timeout: ['The model session reached its time limit', 'The server opens another one; go on talking.'],
+  transport: ['The server lost Amazon Nova Sonic', 'The network between them broke. The server tries again by itself.'],
+  open_timeout: ['Amazon Nova Sonic did not answer in time', 'Check the network of the server, then call again.'],
+  invalid: ['Amazon Nova Sonic refused a message of the server', 'This is a fault of the server. Its log says more.'],
+  odd_audio_length: ['A piece of audio was broken', 'The call goes on. If it happens again, reload the page.'],
+  audio_frame_too_large: ['A piece of audio was too large', 'The call goes on. If it happens again, reload the page.'],
+  message_too_large: ['That message is too long', 'Send it in smaller parts.'],
+  malformed_message: ['The server did not understand the page', 'Reload the page: it may be older than the server.'],
+  unknown_type: ['The server does not know this message', 'Reload the page: it may be older than the server.'],
+  unsupported_brain_mode: ['This mode is not available', 'The call goes on with speech to speech.'],
+};
+
+/** @type {Record<string, [title: string, help: string]>} */
+const MICROPHONE = {
+  NotAllowedError: [
+    'No permission for the microphone',
+    'You can type, and the assistant still speaks. To talk, allow the microphone in the address bar and press “Use microphone”.',
+  ],
+  NotFoundError: [
+    'No microphone found',
+    'You can type, and the assistant still speaks. To talk, plug in a microphone and press “Use microphone”.',
+  ],
+  NotReadableError: [
+    'The microphone is in use elsewhere',
+    'You can type, and the assistant still speaks. Close the other program and press “Use microphone”.',
+  ],
+  InsecureContext: [
+    'The browser gives no microphone to this address',
+    'It needs https:// or localhost. You can type, and the assistant still speaks.',
+  ],
+};
+
+/** @type {Record<number, [title: string, help: string]>} */
+const CLOSED = {
+  1001: ['The server is shutting down', 'Call again in a moment.'],
+  1008: ['The server refused the call', 'Reload the page and call again.'],
+  1009: ['A message was too large for the server', 'Reload the page and call again.'],
+  1011: ['The server had a problem', 'Call again. Its log says more.'],
+  1012: ['The server restarts', 'Call again in a moment.'],
+  1013: ['The server is full', 'Call again in a moment.'],
+};
+
+/**
+ * @param {string | undefined} code
+ * @param {string} message the server's own words, used when the code is new
+ * @returns {Trouble}
+ */
+export function describeServerError(code, message) {
+  const [title, help] = SERVER[code ?? ''] ?? ['The server reports a problem', message];
+  return { code: code ?? 'error', title, help, tone: 'error' };
+}
+
+/**
+ * @param {unknown} error what `getUserMedia` threw
+ * @returns {Trouble}
+ */
+export function describeMicrophoneError(error) {
+  const name = error instanceof Error ? error.name : 'Error';
+  const [title, help] = MICROPHONE[name] ?? [
+    'The microphone could not be opened',
+    'You can type, and the assistant still speaks.',
+  ];
+  return { code: name, title, help, tone: 'note' };
+}
+
+/**
+ * How a call ended that the caller did not end.
+ *
+ * @param {number} code close code of the WebSocket
+ * @param {string} reason
+ * @returns {Trouble | null} `null`: an ordinary end
+ */
+export function describeClose(code, reason) {
+  if (code === 1000 || code === 1005) {
+    if (!/inactivity/i.test(reason)) return null;
+    return {
+      code: 'inactivity',
+      title: 'The call ended because nobody spoke',
+      help: 'Call again whenever you like.',
+      tone: 'note',
+    };
+  }
+  const [title, help] = CLOSED[code] ?? [
+    'The connection to the server is gone',
+    'Check the network, then call again.',
+  ];
+  return { code: `close ${code}`, title, help: reason ? `${help} (${reason})` : help, tone: 'error' };
+}
+
+/**
+ * The call never came about.
+ *
+ * @param {'unreachable' | 'not-ready'} what
+ * @returns {Trouble}
+ */
+export function describeNoCall(what) {
+  return what === 'not-ready'
+    ? {
+        code: 'not ready',
+        title: 'The server takes no new calls',
+        help: 'It is full or about to shut down. Call again in a moment.',
+        tone: 'error',
+      }
+    : {
+        code: 'unreachable',
+        title: 'The server cannot be reached',
+        help: 'Check that it runs and that your network allows WebSockets, then call again.',
+        tone: 'error',
+      };
+}

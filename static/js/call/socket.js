@@ -1,0 +1,110 @@
+/**
+ * @file The WebSocket `/sonic`: frames in, frames out, nothing decided.
+ *
+ * Audio that the network does not take is dropped rather than queued: a voice that arrives
+ * seconds late is worse than a gap.
+ */
+
+/** @import { ClientMessage, ServerMessage } from './messages.js' */
+
+/** About one second of caller audio. Bytes. */
+const MAX_UNSENT = 32 * 1024;
+
+/** Milliseconds between two `ping`s. */
+const PING_EVERY = 15_000;
+
+/**
+ * @typedef {object} SocketHandlers
+ * @property {() => void} opened
+ * @property {(message: ServerMessage) => void} message
+ * @property {(pcm: ArrayBuffer) => void} audio 24 kHz PCM16
+ * @property {(code: number, reason: string, wasOpen: boolean) => void} closed
+ */
+
+export class SonicSocket {
+  #socket;
+  #wasOpen = false;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #pings;
+  #pingSentAt = 0;
+  #stats = { framesSent: 0, framesDropped: 0, framesReceived: 0, roundTripMs: NaN };
+
+  /**
+   * @param {string} url
+   * @param {SocketHandlers} handlers
+   */
+  constructor(url, handlers) {
+    this.#socket = new WebSocket(url);
+    this.#socket.binaryType = 'arraybuffer';
+    this.#socket.onopen = () => {
+      this.#wasOpen = true;
+      this.#pings = setInterval(() => this.#ping(), PING_EVERY);
+      handlers.opened();
+    };
+    this.#socket.onmessage = ({ data }) => {
+      if (typeof data !== 'string') {
+        this.#stats.framesReceived += 1;
+        handlers.audio(data);
+        return;
+      }
+      const message = parse(data);
+      if (message?.type === 'pong') this.#stats.roundTripMs = performance.now() - this.#pingSentAt;
+      if (message) handlers.message(message);
+    };
+    this.#socket.onclose = ({ code, reason }) => {
+      clearInterval(this.#pings);
+      handlers.closed(code, reason, this.#wasOpen);
+    };
+  }
+
+  get isOpen() {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  get stats() {
+    return { ...this.#stats };
+  }
+
+  /** @param {ClientMessage} message */
+  send(message) {
+    if (this.isOpen) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** @param {ArrayBuffer} pcm 16 kHz PCM16 */
+  sendAudio(pcm) {
+    if (!this.isOpen) return;
+    if (this.#socket.bufferedAmount > MAX_UNSENT) {
+      this.#stats.framesDropped += 1;
+      return;
+    }
+    this.#stats.framesSent += 1;
+    this.#socket.send(pcm);
+  }
+
+  /** Hangs up. `closed` is not called any more. */
+  close() {
+    clearInterval(this.#pings);
+    this.#socket.onmessage = null;
+    this.#socket.onclose = null;
+    this.#socket.onopen = () => this.#socket.close(1000);
+    this.#socket.close(1000, 'hang up');
+  }
+
+  #ping() {
+    this.#pingSentAt = performance.now();
+    this.send({ type: 'ping' });
+  }
+}
+
+/**
+ * @param {string} text
+ * @returns {ServerMessage | null} `null` when it is not a message: never a reason to end a call
+ */
+function parse(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value?.type === 'string' ? value : null;
+  } catch {
+    return null;
+  }
+}
