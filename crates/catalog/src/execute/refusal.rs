@@ -128,7 +128,8 @@ pub(super) fn check_arguments(tool: &Tool, input: &Value) -> Result<Map<String, 
         .take(MAX_LISTED)
         .map(|error| ArgumentProblem {
             argument: error.instance_path().to_string().trim_start_matches('/').to_owned(),
-            what: shorten(&error.to_string()),
+            // Masked: the text is logged, and the value may be a secret of the caller.
+            what: shorten(&error.masked_with("the value").to_string()),
         })
         .collect();
     match decoded {

@@ -34,6 +34,11 @@ async fn arguments_that_do_not_fit_come_back_with_what_is_expected() {
     assert!(result["error"].as_str().unwrap().contains("get_account_balance"));
     assert!(result["problems"][0].as_str().unwrap().starts_with("accountId: "), "{result}");
     assert_eq!(result["expected"]["required"], json!(["accountId"]));
+    let secret = json!({"accountId": "4021", "securityCode": "11 88"});
+    let error = call(&catalog, "verify_identity", secret).await.unwrap_err();
+    assert!(!format!("{error} {}", error.to_result()).contains("11 88"), "never repeated: {error}");
+    let missing = call(&catalog, "get_account_balance", json!({})).await.unwrap_err();
+    assert!(missing.to_string().contains("\"accountId\" is a required property"), "{missing}");
     for wrong in [json!({}), json!(null), json!([1]), json!("no json"), json!(7), json!("[]")] {
         let error = call(&catalog, "get_account_balance", wrong.clone()).await.unwrap_err();
         assert_eq!(error.as_str(), "invalid_arguments", "{wrong}");
