@@ -9,13 +9,31 @@
 //! The decisions are in plain structs without clock or I/O: `order` (what a client may send when),
 //! `clocks` (when the service loses patience), `conversation` (who speaks, and what is said).
 
+mod clocks;
+mod conversation;
+mod echo;
+mod faults;
+mod input;
+mod order;
+mod playout;
+mod reply;
+mod service;
+mod usage;
+mod violation;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
+use self::conversation::Act;
+use self::service::Service;
 use crate::config::Generation;
 use crate::observe::SessionRecord;
+use crate::voice::Voice;
 use crate::world::World;
 
 /// What the session wants sent to the client, in order.
@@ -107,17 +125,151 @@ impl Exception {
     }
 }
 
+/// Output that waits here, beyond what waits in the channel, before input is no longer read: a
+/// client that does not read is not listened to for ever.
+const OUTBOX: usize = 64;
+/// Output that waits here before the voice is no longer asked for more.
+const OUTBOX_FOR_VOICE: usize = 4;
+/// How long a client may take to read what is left after the end.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
 /// Serves one stream until it ends. Dropping the future cancels it.
 ///
 /// `events` and `out` are bounded; a full `out` slows the model's voice down, never the clocks.
 /// The last message on `out` is [`Outbound::End`], [`Outbound::Reset`] or [`Outbound::Cut`].
 pub(crate) async fn run(
     model: Generation,
-    events: mpsc::Receiver<Inbound>,
+    mut events: mpsc::Receiver<Inbound>,
     out: mpsc::Sender<Outbound>,
     world: Arc<World>,
     record: SessionRecord,
 ) {
-    let _ = (model, events, world, record);
-    let _ = out.send(Outbound::End).await;
+    let opened = Instant::now();
+    let mut service = Service::new(model, world, record);
+    let mut mouth = Mouth::default();
+    let mut outbox = VecDeque::new();
+    let mut listening = true;
+    let mut over = false;
+    // Armed anew only when it fired or must fire earlier: most events merely move it away.
+    let mut armed = opened + service.deadline();
+    let timer = sleep_until(armed);
+    tokio::pin!(timer);
+
+    loop {
+        while let Some(act) = service.next_act() {
+            match act {
+                Act::Send(outbound) => outbox.push_back(outbound),
+                Act::Say(text) => mouth.say(&text, service.voice_rate_hz()),
+                Act::Hush => mouth.hush(),
+                Act::Over => {
+                    over = true;
+                    armed = Instant::now() + LAST_WORDS;
+                    timer.as_mut().reset(armed);
+                }
+                Act::Called(_) | Act::Struck(_) => {}
+            }
+        }
+        while let Some(next) = outbox.pop_front() {
+            match out.try_send(next) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(next)) => {
+                    outbox.push_front(next);
+                    break;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return,
+            }
+        }
+        if over && outbox.is_empty() {
+            return;
+        }
+        let deadline = opened + service.deadline();
+        if !over && deadline < armed {
+            armed = deadline;
+            timer.as_mut().reset(armed);
+        }
+
+        tokio::select! {
+            // Time first, or a client that floods could outrun the clocks.
+            biased;
+            () = &mut timer => {
+                if over {
+                    return;
+                }
+                service.tick(opened.elapsed());
+                armed = opened + service.deadline();
+                timer.as_mut().reset(armed);
+            }
+            room = out.reserve(), if !outbox.is_empty() => {
+                let Ok(room) = room else { return };
+                if let Some(next) = outbox.pop_front() {
+                    room.send(next);
+                }
+            }
+            inbound = events.recv(), if listening && !over && outbox.len() < OUTBOX => {
+                match inbound {
+                    Some(Inbound::Event(json)) => service.event(opened.elapsed(), &json),
+                    Some(Inbound::Malformed(what)) => service.malformed(what),
+                    Some(Inbound::End) | None => {
+                        listening = false;
+                        service.input_ended();
+                    }
+                }
+            }
+            chunk = mouth.next(), if mouth.is_speaking() && !over
+                && outbox.len() < OUTBOX_FOR_VOICE => match chunk {
+                    Some(pcm) => service.voice(opened.elapsed(), &pcm),
+                    None => service.voice_ended(opened.elapsed()),
+                },
+            () = out.closed() => return,
+        }
+    }
 }
+
+/// The voice of one session, made when it is first needed, and what it is saying.
+#[derive(Default)]
+struct Mouth {
+    voice: Option<Voice>,
+    speech: Option<mpsc::Receiver<Bytes>>,
+}
+
+impl Mouth {
+    fn say(&mut self, text: &str, rate_hz: u32) {
+        if self.voice.is_none() {
+            match Voice::start(rate_hz) {
+                Ok(voice) => self.voice = Some(voice),
+                Err(error) => tracing::error!(%error, "the emulator has no voice"),
+            }
+        }
+        self.speech = Some(match &self.voice {
+            Some(voice) => voice.say(text),
+            // An empty speech: the turn ends all the same.
+            None => mpsc::channel(1).1,
+        });
+    }
+
+    fn hush(&mut self) {
+        self.speech = None;
+        if let Some(voice) = &self.voice {
+            voice.cancel();
+        }
+    }
+
+    fn is_speaking(&self) -> bool {
+        self.speech.is_some()
+    }
+
+    /// The next audio; `None`, once, at the end of the text.
+    async fn next(&mut self) -> Option<Bytes> {
+        let chunk = match &mut self.speech {
+            Some(speech) => speech.recv().await,
+            None => None,
+        };
+        if chunk.is_none() {
+            self.speech = None;
+        }
+        chunk
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,490 @@
+//! One stream of the service: the rules, the clocks, the ear, the script and the conversation,
+//! put together. Still without I/O and without a clock of its own: `run` feeds it events, audio of
+//! the voice and the time since the stream opened, and carries out its [`Act`]s.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::clocks::Patience;
+use super::conversation::{Act, Conversation};
+use super::echo::Echo;
+use super::faults::{self, Blow, PendingFaults};
+use super::input::ClientEvent;
+use super::order::{Accepted, Order, Prompt, Sensitivity};
+use super::reply::Reply;
+use super::violation::Violation;
+use super::{Exception, Outbound};
+use crate::config::{Generation, ResponseHead};
+use crate::ear::{Ear, EarEvent};
+use crate::observe::SessionRecord;
+use crate::script::{Heard, Script};
+use crate::world::World;
+
+/// What the USER text says of speech whose words nobody knows. No words are invented.
+pub(crate) const NOT_RECOGNISED: &str = "(speech detected, not recognised)";
+
+/// Audio that must have come since the last interactive text for the next one to be answered
+/// (`nova-sonic.md` §2.7).
+const FRESH_AUDIO: Duration = Duration::from_millis(68);
+/// How soon the service closes after a prompt that follows the prompt's end (§2.2).
+const CLOSE_AFTER_SECOND_PROMPT: Duration = Duration::from_millis(200);
+/// How long the service waits for the client's end of input after `sessionEnd`.
+const CLOSE_AFTER_SESSION_END: Duration = Duration::from_secs(1);
+
+/// What became of the prompt.
+#[derive(Debug)]
+enum Talk {
+    /// None yet.
+    None,
+    /// The scenario is played.
+    Scripted(Box<Scripted>),
+    /// The caller's audio comes back.
+    Echo(Box<Echo>),
+    /// It is over.
+    Finished,
+}
+
+#[derive(Debug)]
+struct Scripted {
+    conversation: Conversation,
+    script: Script,
+    ear: Option<Ear>,
+    rate_hz: u32,
+}
+
+/// The caller's audio, counted.
+#[derive(Debug, Default)]
+struct AudioIn {
+    rate_hz: u32,
+    /// Bytes since the last interactive text.
+    fresh: usize,
+    /// Decoded audio of the event at hand; kept for its capacity.
+    scratch: Vec<u8>,
+}
+
+impl AudioIn {
+    fn is_fresh(&self) -> bool {
+        let samples = self.fresh as u64 / 2;
+        self.rate_hz > 0
+            && samples * 1000 >= FRESH_AUDIO.as_millis() as u64 * u64::from(self.rate_hz)
+    }
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct Service {
+    model: Generation,
+    world: Arc<World>,
+    record: SessionRecord,
+    order: Order,
+    patience: Patience,
+    faults: PendingFaults,
+    talk: Talk,
+    sensitivity: Sensitivity,
+    audio: AudioIn,
+    events: u64,
+    head_sent: bool,
+    closing_at: Option<Duration>,
+    over: bool,
+    acts: VecDeque<Act>,
+    /// Kept for its capacity.
+    echoed: VecDeque<Outbound>,
+}
+
+impl Service {
+    /// A stream that opened just now.
+    pub(crate) fn new(model: Generation, world: Arc<World>, record: SessionRecord) -> Self {
+        let mut service = Self {
+            model,
+            order: Order::new(model),
+            patience: Patience::new(&world.config.clocks),
+            faults: PendingFaults::of(&world.config.faults, record.ordinal()),
+            talk: Talk::None,
+            sensitivity: Sensitivity::default(),
+            audio: AudioIn::default(),
+            events: 0,
+            head_sent: false,
+            closing_at: None,
+            over: false,
+            acts: VecDeque::new(),
+            echoed: VecDeque::new(),
+            world,
+            record,
+        };
+        service.release_head(ResponseHead::Immediately);
+        service
+    }
+
+    /// The next thing to do, in order. Nothing follows [`Act::Over`].
+    pub(crate) fn next_act(&mut self) -> Option<Act> {
+        self.acts.pop_front()
+    }
+
+    /// When [`Service::tick`] is wanted, at the latest.
+    pub(crate) fn deadline(&self) -> Duration {
+        let talk = match &self.talk {
+            Talk::Scripted(scripted) => scripted.conversation.deadline(),
+            _ => None,
+        };
+        [talk, self.closing_at].into_iter().flatten().fold(self.patience.deadline(), Ord::min)
+    }
+
+    /// Rate of the voice.
+    pub(crate) fn voice_rate_hz(&self) -> u32 {
+        match &self.talk {
+            Talk::Scripted(scripted) => scripted.rate_hz,
+            _ => 0,
+        }
+    }
+
+    /// The JSON of one client event.
+    pub(crate) fn event(&mut self, now: Duration, json: &[u8]) {
+        // After `sessionEnd` nothing is read any more.
+        if self.over || self.closing_at.is_some() {
+            return;
+        }
+        if let Err(violation) = self.take(now, json) {
+            self.refuse(violation.to_string());
+        }
+        self.events += 1;
+        if let Some(blow) = self.faults.after_events(self.events) {
+            self.strike(blow);
+        }
+        self.collect();
+    }
+
+    /// A frame without an event in it.
+    pub(crate) fn malformed(&mut self, what: String) {
+        self.refuse(what);
+    }
+
+    /// The client ended its input.
+    pub(crate) fn input_ended(&mut self) {
+        let reason = if self.closing_at.is_some() {
+            "ended in order"
+        } else {
+            self.finish();
+            "the client ended its input without sessionEnd"
+        };
+        self.close(reason);
+    }
+
+    /// Audio of the sentence last asked for.
+    pub(crate) fn voice(&mut self, now: Duration, pcm: &[u8]) {
+        if let Talk::Scripted(scripted) = &mut self.talk {
+            scripted.conversation.voice(now, pcm);
+        }
+        self.collect();
+    }
+
+    /// The sentence last asked for is spoken.
+    pub(crate) fn voice_ended(&mut self, now: Duration) {
+        if let Talk::Scripted(scripted) = &mut self.talk {
+            scripted.conversation.voice_ended(now);
+        }
+        self.collect();
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        if self.closing_at.is_some_and(|at| now >= at) {
+            return self.close("ended in order; the client kept its input open");
+        }
+        if let Some(expiry) = self.patience.expired(now) {
+            let mut exception = self.patience.exception(expiry);
+            if exception.kind == super::ExceptionKind::Validation {
+                exception.message = self.prefixed(&exception.message);
+            }
+            return self.fail(exception);
+        }
+        if let Talk::Scripted(scripted) = &mut self.talk {
+            scripted.conversation.tick(now);
+        }
+        self.collect();
+    }
+
+    fn take(&mut self, now: Duration, json: &[u8]) -> Result<(), Violation> {
+        let event = match ClientEvent::parse(json) {
+            Ok(event) => event,
+            Err(violation) => {
+                self.record.event("unparsable", json);
+                return Err(violation);
+            }
+        };
+        let name = event.name();
+        if name != "audioInput" {
+            self.record.event(name, json);
+        }
+        match self.order.accept(event)? {
+            Accepted::Audio(base64) => self.audio(now, &base64)?,
+            Accepted::Noted => {}
+            Accepted::SessionStarted(sensitivity) => self.sensitivity = sensitivity,
+            Accepted::PromptStarted(prompt) => {
+                self.begin(prompt);
+                self.release_head(ResponseHead::AfterPromptStart);
+            }
+            Accepted::ContextEnded { bytes } => {
+                if let Talk::Scripted(scripted) = &mut self.talk {
+                    scripted.conversation.read(bytes);
+                }
+            }
+            Accepted::AudioOpened { rate_hz } => self.audio_opened(rate_hz),
+            Accepted::AudioClosed => self.audio_closed(now),
+            Accepted::Text(text) => self.text(now, &text),
+            Accepted::ToolResult { id, result } => self.tool_result(now, &id, &result),
+            Accepted::PromptEnded => self.finish(),
+            Accepted::PromptAfterEnd => {
+                self.closing_at =
+                    Some(now + self.world.config.clocks.scaled(CLOSE_AFTER_SECOND_PROMPT));
+            }
+            Accepted::SessionEnded => {
+                self.finish();
+                self.closing_at = Some(now + CLOSE_AFTER_SESSION_END);
+            }
+        }
+        if name == "contentEnd" {
+            self.release_head(ResponseHead::AfterFirstContentEnd);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, prompt: Prompt) {
+        let reply = Reply::new(prompt.name, prompt.rate_hz);
+        let config = &self.world.config;
+        self.talk = if config.echo {
+            Talk::Echo(Box::new(Echo::new(reply)))
+        } else {
+            let faults = PendingFaults::of(&config.faults, self.record.ordinal());
+            let mut conversation =
+                Conversation::new(reply, self.model, config.clocks.clone(), faults);
+            conversation.read(prompt.tool_bytes);
+            Talk::Scripted(Box::new(Scripted {
+                conversation,
+                script: Script::new(Arc::clone(&config.scenario)),
+                ear: None,
+                rate_hz: prompt.rate_hz,
+            }))
+        };
+    }
+
+    fn audio_opened(&mut self, rate_hz: u32) {
+        self.audio.rate_hz = rate_hz;
+        match &mut self.talk {
+            Talk::Scripted(scripted) => {
+                let pause = &self.world.config.clocks.pause;
+                let pause = match self.sensitivity {
+                    Sensitivity::High => pause.high,
+                    Sensitivity::Medium => pause.medium,
+                    Sensitivity::Low => pause.low,
+                };
+                scripted.ear = Some(Ear::new(rate_hz, pause));
+            }
+            Talk::Echo(echo) => {
+                if let Err(error) = echo.opened(rate_hz) {
+                    // Cannot happen: `order` lets only rates through that the resampler has.
+                    tracing::error!(%error, "the echo stays silent");
+                }
+            }
+            Talk::None | Talk::Finished => {}
+        }
+    }
+
+    fn audio(&mut self, now: Duration, base64: &str) -> Result<(), Violation> {
+        self.audio.scratch.clear();
+        STANDARD.decode_vec(base64, &mut self.audio.scratch).map_err(|_| Violation::Unparsable)?;
+        let pcm = &self.audio.scratch;
+        self.audio.fresh = self.audio.fresh.saturating_add(pcm.len());
+        self.patience.heard_input(now);
+        self.record.audio(pcm);
+        match &mut self.talk {
+            Talk::Echo(echo) => echo.audio(base64, pcm, &mut self.echoed),
+            Talk::Scripted(scripted) => {
+                let heard = scripted.ear.as_mut().map(|ear| ear.push(pcm)).unwrap_or_default();
+                for event in heard {
+                    self.heard(now, event);
+                }
+            }
+            Talk::None | Talk::Finished => {}
+        }
+        Ok(())
+    }
+
+    fn audio_closed(&mut self, now: Duration) {
+        match &mut self.talk {
+            Talk::Echo(echo) => echo.closed(&mut self.echoed),
+            Talk::Scripted(scripted) => {
+                let heard = scripted.ear.take().and_then(|mut ear| ear.force_end());
+                if let Some(event) = heard {
+                    self.heard(now, event);
+                }
+            }
+            Talk::None | Talk::Finished => {}
+        }
+    }
+
+    fn heard(&mut self, now: Duration, event: EarEvent) {
+        self.patience.heard_user(now);
+        let Talk::Scripted(scripted) = &mut self.talk else { return };
+        let Scripted { conversation, script, .. } = &mut **scripted;
+        match event {
+            EarEvent::SpeechStarted { offset_ms } => {
+                conversation.user_speech_started(now, offset_ms);
+            }
+            EarEvent::SpeechEnded { offset_ms, detected_ms, speech_ms } => {
+                let words = event.is_turn().then_some(NOT_RECOGNISED);
+                conversation.user_speech_ended(now, offset_ms, detected_ms, speech_ms, words);
+                if words.is_some() {
+                    let steps = script.hear(Heard::Speech { ms: speech_ms, words: None });
+                    conversation.begin(now, steps);
+                }
+            }
+        }
+    }
+
+    fn text(&mut self, now: Duration, text: &str) {
+        self.patience.heard_input(now);
+        self.patience.heard_user(now);
+        let Talk::Scripted(scripted) = &mut self.talk else { return };
+        let Scripted { conversation, script, .. } = &mut **scripted;
+        // The first generation is not moved by text (§2.8).
+        if self.model == Generation::V1 {
+            return conversation.read(text.len());
+        }
+        if !self.audio.is_fresh() {
+            return conversation.typed_in_vain(text);
+        }
+        self.audio.fresh = 0;
+        let first = !conversation.has_begun();
+        conversation.typed(now, text);
+        let mut steps = if first { script.hear(Heard::Greeting) } else { Vec::new() };
+        if steps.is_empty() {
+            steps = script.hear(if is_keys(text) {
+                Heard::Dtmf(text.trim())
+            } else {
+                Heard::Text(text)
+            });
+        }
+        conversation.begin(now, steps);
+    }
+
+    fn tool_result(&mut self, now: Duration, id: &str, result: &serde_json::Value) {
+        let Talk::Scripted(scripted) = &mut self.talk else { return };
+        let Scripted { conversation, script, .. } = &mut **scripted;
+        let Some(tool) = conversation.take_call(id) else { return };
+        let steps = script.hear(Heard::ToolResult { tool_use_name: &tool, result });
+        conversation.begin(now, steps);
+    }
+
+    fn finish(&mut self) {
+        match &mut self.talk {
+            Talk::Scripted(scripted) => scripted.conversation.finish(),
+            Talk::Echo(echo) => echo.finish(&mut self.echoed),
+            Talk::None | Talk::Finished => {}
+        }
+        self.collect();
+        self.talk = Talk::Finished;
+    }
+
+    fn strike(&mut self, blow: Blow) {
+        self.collect();
+        match blow {
+            Blow::Bytes(bytes) => self.send(Outbound::Raw(bytes)),
+            Blow::UnknownEvent => self.send(Outbound::Event(faults::unknown_event())),
+            Blow::Fatal { sent, end } => {
+                for outbound in sent {
+                    self.send(outbound);
+                }
+                self.end(end);
+            }
+        }
+    }
+
+    /// Answers a broken rule: the text with the prefix of the real service, and the end (§1.5).
+    fn refuse(&mut self, text: String) {
+        let exception = Exception::validation(self.prefixed(&text));
+        self.fail(exception);
+    }
+
+    fn fail(&mut self, exception: Exception) {
+        self.collect();
+        let end = format!("{}: {}", exception.kind.wire_name(), exception.message);
+        self.send(Outbound::Exception(exception));
+        self.send(Outbound::End);
+        self.end(&end);
+    }
+
+    fn close(&mut self, reason: &str) {
+        self.collect();
+        self.send(Outbound::End);
+        self.end(reason);
+    }
+
+    fn end(&mut self, reason: &str) {
+        if !self.over {
+            self.over = true;
+            self.record.end(reason);
+            self.acts.push_back(Act::Over);
+        }
+    }
+
+    fn prefixed(&self, text: &str) -> String {
+        format!("RequestId={} : {text}", self.record.id())
+    }
+
+    /// Takes over what the conversation or the echo wants done.
+    fn collect(&mut self) {
+        while let Some(outbound) = self.echoed.pop_front() {
+            self.send(outbound);
+        }
+        loop {
+            let Talk::Scripted(scripted) = &mut self.talk else { return };
+            if scripted.conversation.has_begun() {
+                self.order.conversation_began();
+            }
+            let Some(act) = scripted.conversation.next_act() else { return };
+            match act {
+                Act::Send(outbound) => self.send(outbound),
+                Act::Called(id) => self.order.tool_called(&id),
+                Act::Struck(end) => self.end(end),
+                act => {
+                    if !self.over {
+                        self.acts.push_back(act);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every output but a break needs the head first (§1.7).
+    fn send(&mut self, outbound: Outbound) {
+        if self.over {
+            return;
+        }
+        if !self.head_sent && !matches!(outbound, Outbound::Reset | Outbound::Cut) {
+            self.head_sent = true;
+            if !matches!(outbound, Outbound::Head) {
+                self.acts.push_back(Act::Send(Outbound::Head));
+            }
+        }
+        self.acts.push_back(Act::Send(outbound));
+    }
+
+    fn release_head(&mut self, moment: ResponseHead) {
+        if self.world.config.head == moment && !self.head_sent {
+            self.send(Outbound::Head);
+        }
+    }
+}
+
+/// Whether a text is what a telephone's keys produce.
+fn is_keys(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '*' || c == '#')
+}
+
+#[cfg(test)]
+mod tests;
