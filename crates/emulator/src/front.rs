@@ -126,6 +126,7 @@ async fn answer(
 /// A request that may open a stream.
 struct Admitted {
     model: crate::config::ModelEntry,
+    protocol: http::Version,
     /// The chain its frames continue; `None` when signatures are not checked.
     chain: Option<signature::FrameChain>,
 }
@@ -143,7 +144,8 @@ fn admit(parts: &http::request::Parts, world: &World) -> Result<Admitted, ErrorA
     match operation {
         Operation::BidirectionalStream => {
             let id = labels.first().map_or("", String::as_str);
-            Ok(Admitted { model: bidirectional::find_model(&config.models, id)?, chain })
+            let model = bidirectional::find_model(&config.models, id)?;
+            Ok(Admitted { model, protocol: parts.version, chain })
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct SessionSnapshot {
     pub id: String,
     /// Model id.
     pub model: String,
+    /// Protocol the stream came over: `HTTP/1.1` or `HTTP/2.0`.
+    pub protocol: String,
     /// Whether the stream is still open.
     pub open: bool,
     /// Input events by name, every one counted.
@@ -185,13 +187,25 @@ impl Observer {
     }
 
     /// Opens a record. It is closed when the last clone of what is returned is dropped.
-    pub(crate) fn open(&self, ordinal: u64, id: String, model: String) -> SessionRecord {
+    pub(crate) fn open(
+        &self,
+        ordinal: u64,
+        id: String,
+        model: String,
+        protocol: http::Version,
+    ) -> SessionRecord {
         self.shared.change(|state, _| {
             state.opened += 1;
             let at = state.sessions.partition_point(|session| session.ordinal < ordinal);
             let id = id.clone();
-            let opened =
-                SessionSnapshot { ordinal, id, model, open: true, ..SessionSnapshot::default() };
+            let opened = SessionSnapshot {
+                ordinal,
+                id,
+                model,
+                protocol: format!("{protocol:?}"),
+                open: true,
+                ..SessionSnapshot::default()
+            };
             state.sessions.insert(at, opened);
         });
         SessionRecord { entry: Arc::new(Entry { observer: self.clone(), ordinal, id }) }

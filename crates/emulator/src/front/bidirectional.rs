@@ -49,7 +49,7 @@ pub(super) async fn open(
     cut: Cut,
     request_id: &str,
 ) -> Result<Result<Response<Body>, io::Error>, (ErrorAnswer, Incoming)> {
-    let Admitted { model, chain } = admitted;
+    let Admitted { model, protocol, chain } = admitted;
     let ordinal = world.observer.attempt();
     let fault = world
         .config
@@ -61,13 +61,14 @@ pub(super) async fn open(
         None => {}
         Some(FaultKind::Refuse(refusal)) => return Err(((*refusal).into(), body)),
         Some(FaultKind::HangHead) => {
-            let record = world.observer.open(ordinal, request_id.to_owned(), model.id);
+            let record = world.observer.open(ordinal, request_id.to_owned(), model.id, protocol);
             record.end("the head is held back for good");
-            return upstream::swallow(body).await;
+            upstream::swallow(body).await;
+            return Ok(Err(reset()));
         }
         Some(kind) => first.extend(output_of(kind)),
     }
-    let record = world.observer.open(ordinal, request_id.to_owned(), model.id);
+    let record = world.observer.open(ordinal, request_id.to_owned(), model.id, protocol);
 
     let (events, received) = mpsc::channel(EVENTS);
     let (sender, out) = mpsc::channel(OUTPUT);

@@ -79,8 +79,14 @@ pub(crate) async fn drain(mut body: Incoming) {
     let _ = tokio::time::timeout(DRAIN, rest).await;
 }
 
-/// Reads a body and never returns: the other half of a head that never comes.
-pub(crate) async fn swallow<T>(mut body: Incoming) -> T {
-    while let Some(Ok(_)) = body.frame().await {}
+/// Reads a body until its client breaks off, and waits for ever after an orderly end: the other
+/// half of a head that never comes.
+pub(crate) async fn swallow(mut body: Incoming) {
+    while let Some(frame) = body.frame().await {
+        if frame.is_err() {
+            return;
+        }
+    }
+    // Hyper drops the whole request when the client leaves now.
     std::future::pending().await
 }
