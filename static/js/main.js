@@ -49,10 +49,13 @@ call.on('state', (state) => {
     tools.settle();
   }
 });
-call.on('typed', (text) => transcript.typed(text));
+call.on('typed', (text) => {
+  transcript.typed(text);
+  notices.clearNotes();
+});
 call.on('trouble', (trouble) => notices.show(trouble));
 call.on('microphone', (microphone) => {
-  if (microphone === 'on') notices.forgetMicrophone();
+  if (microphone === 'on') notices.clearNotes();
 });
 call.on('message', (message) => {
   switch (message.type) {

@@ -42,8 +42,6 @@ export class Composer {
   }
 
   #render() {
-    this.#input.placeholder = this.#call.isRunning
-      ? 'Type a message'
-      : 'Type to start a call without a microphone';
+    this.#input.placeholder = this.#call.isRunning ? 'Type a message' : 'Or type your first message';
   }
 }

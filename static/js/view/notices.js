@@ -39,8 +39,8 @@ export class Notices {
     while (this.#troubles.childElementCount > AT_MOST) this.#troubles.firstElementChild?.remove();
   }
 
-  /** The microphone works now: what was said about it is no longer true. */
-  forgetMicrophone() {
+  /** Notes are read once; they go as soon as the caller talks or types. */
+  clearNotes() {
     for (const notice of this.#troubles.querySelectorAll('.notice.is-note')) notice.remove();
   }
 
