@@ -58,7 +58,6 @@ pub enum SonicBackend {
 /// The settings of `serve`. Field names are the variables' names in lower case, so that clap
 /// names the variable in its messages.
 #[derive(Debug, Clone, Args)]
-#[expect(missing_docs, reason = "the help texts are the documentation")]
 pub struct ServeArgs {
     /// Address to listen on.
     #[arg(long, env, default_value = "127.0.0.1")]

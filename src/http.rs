@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry as MetricsRegistry;
 use voice_actors::{Engine, Identity, Registry};
 use voice_call::Meters;
 use voice_catalog::Snapshot;
+use voice_sonic::ModelFamily;
 
 use crate::wiring::AwsStatus;
 
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(crate) meters: Meters,
     pub(crate) identity: Identity,
     pub(crate) status: AwsStatus,
+    pub(crate) model: ModelFamily,
     metrics: MetricsRegistry,
 }
 
@@ -42,10 +44,11 @@ impl State {
         meters: Meters,
         identity: Identity,
         status: AwsStatus,
+        model: ModelFamily,
     ) -> Self {
         let mut metrics = MetricsRegistry::with_prefix(METRICS_PREFIX);
         meters.register(&mut metrics);
-        Self { engine, registry, catalog, meters, identity, status, metrics }
+        Self { engine, registry, catalog, meters, identity, status, model, metrics }
     }
 }
 

@@ -94,10 +94,11 @@ impl Server {
             has_credentials: wiring.has_credentials,
         };
         let ports = Ports { sonic: wiring.sonic, catalog: catalog.clone() };
+        let model = config.engine.model;
         let engine = Engine::new(config.engine.clone(), ports, meters.clone(), identity.clone());
         let (tools, workflows) = (catalog.tools().len(), catalog.workflows().len());
         let state =
-            Arc::new(State::new(engine, registry, catalog, meters, identity, wiring.status));
+            Arc::new(State::new(engine, registry, catalog, meters, identity, wiring.status, model));
 
         let (shared, static_dir) = (state.clone(), config.static_dir.clone());
         let mut server = HttpServer::new(move || {

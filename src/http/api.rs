@@ -42,8 +42,8 @@ async fn version(state: Data<State>) -> impl Responder {
     HttpResponse::Ok().json(&state.identity.version)
 }
 
-async fn voices() -> impl Responder {
-    let voices = voice_sonic::voices::all();
+async fn voices(state: Data<State>) -> impl Responder {
+    let voices = voice_sonic::voices::voices(state.model).iter();
     HttpResponse::Ok()
         .json(voices.map(|voice| Choice { id: voice.id, name: voice.name }).collect::<Vec<_>>())
 }

@@ -35,5 +35,6 @@ pub(super) fn receive(
             };
         }
     })
+    .fuse()
     .boxed()
 }
