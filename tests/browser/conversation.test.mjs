@@ -7,7 +7,7 @@
 //               then silence to the end (the file does not loop)
 //   CHROMIUM    default /usr/bin/chromium
 //   TYPED       what is typed until a tool runs, separated by `|`;
-//               default: What is my balance?|12345678|yes
+//               default: What is my balance?|4021
 //   PATIENCE    milliseconds for each awaited thing, default 30000
 //
 // Waits for states, never for time. Screenshots: tests/artifacts/.
@@ -21,7 +21,7 @@ import { chromium } from 'playwright-core';
 
 const SERVER_URL = required('SERVER_URL');
 const CALLER_WAV = required('CALLER_WAV');
-const TYPED = (process.env.TYPED ?? 'What is my balance?|12345678|yes').split('|');
+const TYPED = (process.env.TYPED ?? 'What is my balance?|4021').split('|');
 const PATIENCE = Number(process.env.PATIENCE ?? 30_000);
 const ARTIFACTS = fileURLToPath(new URL('../artifacts/', import.meta.url));
 

@@ -215,7 +215,7 @@ export class VoiceCall extends Emitter {
         this.#setLink('active');
         break;
       case 'error':
-        this.emit('trouble', describeServerError(message.code, message.message));
+        this.emit('trouble', describeServerError(message.code, message.message, message.fatal));
         break;
     }
     this.emit('message', message);

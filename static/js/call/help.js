@@ -36,6 +36,15 @@ const SERVER = {
   message_too_large: ['That message is too long', 'Send it in smaller parts.'],
   malformed_message: ['The server did not understand the page', 'Reload the page: it may be older than the server.'],
   unknown_type: ['The server does not know this message', 'Reload the page: it may be older than the server.'],
+  rate_limited: ['Too many messages at once', 'The server skipped some. Send them more slowly.'],
+  too_many_texts: ['Too many messages wait for the assistant', 'Wait for its answer, then go on.'],
+  tools_unavailable: ['The assistant cannot look things up any more', 'The call goes on. For a fresh start, hang up and call again.'],
+  transcript_unavailable: ['The transcript stops here', 'The call goes on; what is said is no longer shown.'],
+  transfer_unavailable: ['The assistant cannot put you through to a person', 'The call goes on. To try once more, hang up and call again.'],
+  unknown_persona: ['The server does not know this persona', 'It keeps the one it had. Reload the page to see which there are.'],
+  unknown_voice: ['The server does not know this voice', 'It keeps the one it had. Reload the page to see which there are.'],
+  protocol_violation: ['The server ended the call: the page broke the rules', 'Reload the page and call again.'],
+  internal_error: ['Something broke in the server', 'Call again. Its log says more.'],
   unsupported_brain_mode: ['This mode is not available', 'The call goes on with speech to speech.'],
 };
 
@@ -69,14 +78,19 @@ const CLOSED = {
   1013: ['The server is full', 'Call again in a moment.'],
 };
 
+/** These pass by themselves, unless the server has given up. */
+const PASSING = new Set(['service', 'content_filter', 'model_timeout', 'transport', 'open_timeout']);
+
 /**
  * @param {string | undefined} code
  * @param {string} message the server's own words, used when the code is new
+ * @param {boolean} [fatal] whether the call is over
  * @returns {Trouble}
  */
-export function describeServerError(code, message) {
-  const [title, help] = SERVER[code ?? ''] ?? ['The server reports a problem', message];
-  return { code: code ?? 'error', title, help, tone: 'error' };
+export function describeServerError(code = 'error', message, fatal = false) {
+  const [title, help] = SERVER[code] ?? ['The server reports a problem', message];
+  const over = fatal && PASSING.has(code);
+  return { code, title, help: over ? 'The call is over. Call again in a moment.' : help, tone: 'error' };
 }
 
 /**

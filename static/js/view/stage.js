@@ -101,7 +101,7 @@ export class Stage {
     }
     if (state === 'listening' && microphone === 'muted') return ['Muted', 'The assistant does not hear you.'];
     if (state === 'listening' && microphone === 'off') return ['Your turn', 'Type what you want to say.'];
-    if (state === 'assistant-speaking' && microphone !== 'on') return [WORDS[state][0], 'Type to interrupt.'];
+    if (state === 'assistant-speaking' && microphone !== 'on') return [WORDS[state][0], 'Type whenever you like.'];
     return WORDS[state];
   }
 
