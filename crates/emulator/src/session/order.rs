@@ -201,6 +201,11 @@ impl Order {
         self.conversing = true;
     }
 
+    /// Whether the prompt came with history: then the conversation is not at its beginning.
+    pub(crate) fn has_history(&self) -> bool {
+        self.history_messages > 0
+    }
+
     /// Takes the next event.
     pub(crate) fn accept<'a>(&mut self, event: ClientEvent<'a>) -> Result<Accepted<'a>, Violation> {
         match event {

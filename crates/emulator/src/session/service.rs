@@ -358,15 +358,12 @@ impl Service {
             return conversation.typed_in_vain(text);
         }
         self.audio.fresh = 0;
-        let first = !conversation.has_begun();
+        // The first text is the cue to speak first (§2.8), unless an earlier stream is continued.
+        let first = !conversation.has_begun() && !self.order.has_history();
         conversation.typed(now, text);
         let mut steps = if first { script.hear(Heard::Greeting) } else { Vec::new() };
         if steps.is_empty() {
-            steps = script.hear(if is_keys(text) {
-                Heard::Dtmf(text.trim())
-            } else {
-                Heard::Text(text)
-            });
+            steps = script.hear(keys(text).map_or(Heard::Text(text), Heard::Dtmf));
         }
         conversation.begin(now, steps);
     }
@@ -480,10 +477,14 @@ impl Service {
     }
 }
 
-/// Whether a text is what a telephone's keys produce.
-fn is_keys(text: &str) -> bool {
+/// The telephone keys a text stands for: `DTMF 123#`, or keys with at least one that is no figure.
+/// A bare number is text: whoever typed it may mean an amount.
+fn keys(text: &str) -> Option<&str> {
     let text = text.trim();
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '*' || c == '#')
+    let named = text.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("dtmf"));
+    let keys = if named { text[4..].trim_start_matches([':', ' ']) } else { text };
+    let pressed = keys.chars().all(|c| c.is_ascii_digit() || c == '*' || c == '#');
+    (!keys.is_empty() && pressed && (named || keys.contains(['*', '#']))).then_some(keys)
 }
 
 #[cfg(test)]

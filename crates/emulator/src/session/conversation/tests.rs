@@ -401,10 +401,7 @@ fn a_fatal_fault_stops_the_answer() {
 
     let mut c = conversation(Generation::V2);
     c.begin(ms(0), vec![fault(script::FaultKind::ContentFilter), say("One.")]);
-    assert_eq!(
-        trace(&mut c)[1..4],
-        ["validationException", "End", "struck validationException"]
-    );
+    assert_eq!(trace(&mut c)[1..4], ["validationException", "End", "struck validationException"]);
     c.begin(ms(1), vec![say("Two.")]);
     assert!(!trace(&mut c).contains(&"say Two.".to_owned()));
 }
