@@ -9,6 +9,8 @@ pub(crate) mod headers;
 mod pages;
 mod probes;
 pub(crate) mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::{path::Path, sync::Arc};
 

@@ -89,7 +89,7 @@ pub(crate) struct AwsStatus {
 }
 
 impl AwsStatus {
-    fn emulator(region: &str) -> Self {
+    pub(crate) fn emulator(region: &str) -> Self {
         Self { region: region.to_owned(), bedrock: None, last: Mutex::default() }
     }
 

@@ -88,8 +88,8 @@ async fn accept(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Refused> {
-    let mut response = ws::handshake(request).map_err(refuse_handshake)?;
     let wanted = wanted_id(request.query_string())?;
+    let mut response = ws::handshake(request).map_err(refuse_handshake)?;
     let lease = state.registry.admit(wanted).await.map_err(refuse_call)?;
     let tcp = request.conn_data::<TcpHandle>().map(|handle| Arc::downgrade(&handle.0));
     let socket = Socket::new(state.engine.clone(), lease, payload, Cut(tcp.unwrap_or_default()));
