@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 
-import { Input, converse, makeClient, open, pushOpening } from "./support.js";
+import { Input, converse, makeClient, open, pushOpening, pushPrompt } from "./support.js";
 
 const WAYS = [
   ["h2c", process.env.EMULATOR_URL],
@@ -93,15 +93,14 @@ for (const [way, endpoint] of WAYS) {
     const input = new Input();
     const promptName = randomUUID();
     pushOpening(input, promptName);
+    pushPrompt(input, promptName);
     try {
-      const response = await open(client, input);
-      pushOpening(input, promptName);
-      await assert.rejects(
-        async () => {
-          for await (const _ of response.body);
-        },
-        { name: "ValidationException" },
-      );
+      // The exception is the first thing on the stream: it comes out of either step.
+      const read = async () => {
+        const response = await open(client, input);
+        for await (const _ of response.body);
+      };
+      await assert.rejects(read, { name: "ValidationException", message: /Duplicate prompt name/ });
     } finally {
       input.end();
       client.destroy();

@@ -54,6 +54,11 @@ export class Input {
   }
 }
 
+/**
+ * Opens a stream. What it promises comes with the first output event, not with the response head:
+ * this SDK looks at the first event before it hands the stream over. So the first turn has to be
+ * pushed before it is awaited.
+ */
 export function open(client, input, modelId = "amazon.nova-2-sonic-v1:0") {
   return client.send(new InvokeModelWithBidirectionalStreamCommand({ modelId, body: input }));
 }
@@ -63,6 +68,11 @@ export function pushOpening(input, promptName) {
   input.push("sessionStart", {
     inferenceConfiguration: { maxTokens: 1024, topP: 0.9, temperature: 0.7 },
   });
+  pushPrompt(input, promptName);
+  pushText(input, promptName, "SYSTEM", false, "You are a friendly assistant.");
+}
+
+export function pushPrompt(input, promptName) {
   input.push("promptStart", {
     promptName,
     textOutputConfiguration: { mediaType: "text/plain" },
@@ -76,7 +86,6 @@ export function pushOpening(input, promptName) {
       audioType: "SPEECH",
     },
   });
-  pushText(input, promptName, "SYSTEM", false, "You are a friendly assistant.");
 }
 
 export function pushText(input, promptName, role, interactive, content) {
@@ -125,10 +134,9 @@ export async function converse(client) {
   const audioName = randomUUID();
   const input = new Input();
   pushOpening(input, promptName);
-  const response = await open(client, input);
-
   pushSilence(input, promptName, audioName, 128);
   pushText(input, promptName, "USER", true, "Hello");
+  const response = await open(client, input);
 
   const heard = { status: response.$metadata.httpStatusCode, names: [], texts: [], audio: [] };
   let closing = false;

@@ -4,6 +4,7 @@
 //! [`SessionRecord`]. It decides nothing. Waiting is by notification, never by polling.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ struct State {
 }
 
 /// One session as far as it has come.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct SessionSnapshot {
     /// Number of the attempt to open a stream, from 1; refused ones count as well.
     pub ordinal: u64,
@@ -77,6 +78,25 @@ impl SessionSnapshot {
     #[must_use]
     pub fn sent(&self, name: &str) -> u64 {
         self.sent.get(name).copied().unwrap_or(0)
+    }
+}
+
+impl fmt::Debug for SessionSnapshot {
+    /// All but the audio, which nobody wants to read in the output of a test.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SessionSnapshot")
+            .field("ordinal", &self.ordinal)
+            .field("id", &self.id)
+            .field("model", &self.model)
+            .field("protocol", &self.protocol)
+            .field("open", &self.open)
+            .field("received", &self.received)
+            .field("events", &self.events)
+            .field("sent", &self.sent)
+            .field("heard_bytes", &self.heard_bytes)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }
 
@@ -354,4 +374,95 @@ fn brief(sessions: &[SessionSnapshot]) -> String {
         })
         .collect();
     if lines.is_empty() { "no session was opened".to_owned() } else { lines.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observer() -> Observer {
+        Observer::new(RecordLimits { closed_sessions: 2, events: 1, audio_bytes: 4 })
+    }
+
+    fn open(observer: &Observer) -> SessionRecord {
+        let ordinal = observer.attempt();
+        observer.open(ordinal, "id".into(), "model".into(), http::Version::HTTP_2)
+    }
+
+    #[test]
+    fn a_session_is_open_as_long_as_anybody_writes() {
+        let observer = observer();
+        let pen = open(&observer);
+        let other = pen.clone();
+        drop(pen);
+        assert_eq!(observer.open_streams(), 1);
+        drop(other);
+        assert_eq!(observer.open_streams(), 0);
+    }
+
+    #[test]
+    fn the_oldest_closed_sessions_are_forgotten_and_open_ones_are_not() {
+        let observer = observer();
+        let first = open(&observer);
+        for _ in 0..5 {
+            drop(open(&observer));
+        }
+        let kept: Vec<u64> = observer.sessions().iter().map(|session| session.ordinal).collect();
+        assert_eq!(kept, [1, 5, 6]);
+        first.event("sessionStart", b"{}");
+        assert_eq!(observer.sessions()[0].received("sessionStart"), 1);
+        assert_eq!(observer.opened(), 6);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_what_is_counted_is_not() {
+        let observer = observer();
+        let pen = open(&observer);
+        for _ in 0..3 {
+            pen.event("textInput", b"{}");
+        }
+        for sample in 0..5_u8 {
+            pen.audio(&[sample, sample]);
+        }
+        pen.end("first");
+        pen.end("second");
+        let session = &observer.sessions()[0];
+        assert_eq!(session.events.len(), 1);
+        assert_eq!(session.received("textInput"), 3);
+        assert_eq!(session.received("audioInput"), 5);
+        assert_eq!(session.heard_bytes, 10);
+        // The latest stay, at most twice the limit.
+        assert_eq!(session.heard, [3, 3, 4, 4]);
+        assert_eq!(session.end.as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn a_flood_of_names_does_not_grow_the_record() {
+        let observer = observer();
+        let pen = open(&observer);
+        for number in 0..1000 {
+            pen.event(&format!("name{number}"), b"{}");
+        }
+        assert!(observer.sessions()[0].received.len() <= 64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_with_the_change_or_says_what_there_was() {
+        let observer = observer();
+        let waiting = {
+            let observer = observer.clone();
+            tokio::spawn(async move {
+                let read = |sessions: &[SessionSnapshot]| {
+                    sessions.iter().any(|session| session.received("sessionStart") == 1)
+                };
+                observer.wait_for(read, Duration::from_secs(60)).await
+            })
+        };
+        let pen = open(&observer);
+        pen.event("sessionStart", b"{}");
+        assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
+
+        let late = observer.wait_until_idle(Duration::from_secs(1)).await.unwrap_err();
+        assert!(late.to_string().contains("#1 open received {\"sessionStart\": 1}"), "{late}");
+    }
 }

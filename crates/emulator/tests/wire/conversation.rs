@@ -69,3 +69,20 @@ async fn a_typed_turn_is_answered_over_tls_with_padding() {
     let client = client(emulator.tls_endpoint().unwrap(), known_credentials(), Some(http));
     is_answered(&emulator, &client).await;
 }
+
+#[tokio::test]
+async fn in_echo_mode_the_audio_comes_back() {
+    let emulator = start(EmulatorConfig { echo: true, ..EmulatorConfig::default() });
+    let (sender, mut opened) = open(&plain_client(&emulator)).await.unwrap();
+    for event in silence() {
+        sender.send(event).await;
+    }
+    let mut bytes = 0;
+    // 128 ms at 24 kHz, less what a resampler keeps.
+    while bytes < 4000 {
+        let event = receive(&mut opened).await.unwrap().expect("the stream ended");
+        if let Some(content) = event["event"]["audioOutput"]["content"].as_str() {
+            bytes += BASE64_STANDARD.decode(content).unwrap().len();
+        }
+    }
+}

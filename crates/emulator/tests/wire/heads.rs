@@ -93,3 +93,21 @@ async fn a_client_that_does_not_know_the_authority_is_refused_by_itself() {
     let error = within(opened).await.unwrap().unwrap_err();
     assert!(format!("{error:?}").contains("InvalidCertificate"), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_stream_beyond_the_limit_waits_for_a_free_place() {
+    let emulator = start(EmulatorConfig {
+        head: ResponseHead::Immediately,
+        tls_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        max_concurrent_streams: Some(1),
+        ..EmulatorConfig::default()
+    });
+    let http = trusting(emulator.ca_pem());
+    let client = client(emulator.tls_endpoint().unwrap(), known_credentials(), Some(http));
+    let first = open(&client).await.unwrap();
+    let (_sender, second) = begin(&client, MODEL);
+    assert_eq!(emulator.observer().opened(), 1);
+    drop(first);
+    within(second).await.unwrap().unwrap();
+    assert_eq!(emulator.observer().opened(), 2);
+}
