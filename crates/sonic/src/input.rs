@@ -3,12 +3,15 @@
 //! Shapes only: which event may follow which is the business of [`crate::order`], and when one
 //! is sent that of [`crate::session`]. Payloads are borrowed where the caller has them.
 
+mod audio_encoder;
+
 use std::borrow::Cow;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::Serialize;
 use voice_call::SampleRate;
+
+pub use audio_encoder::AudioEncoder;
 
 /// An event to the service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -352,163 +355,5 @@ pub struct PromptEnd<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionEnd {}
 
-/// Makes `audioInput` events without a JSON writer.
-///
-/// Thirty of them go out per second and call. Base64 needs no escaping, and the names are known,
-/// so the event is a fixed head, the encoded samples, and a fixed tail: one allocation.
-#[derive(Debug, Clone)]
-pub struct AudioEncoder {
-    head: String,
-}
-
-impl AudioEncoder {
-    const TAIL: &'static str = "\"}}}";
-
-    /// For one audio content.
-    pub fn new(prompt: &str, content: &str) -> Self {
-        let empty = InputEvent::AudioInput(Payload {
-            prompt_name: prompt.into(),
-            content_name: content.into(),
-            content: "".into(),
-        });
-        // `content` is the last field, so the empty event ends with the tail.
-        let json = String::from_utf8_lossy(&empty.to_json()).into_owned();
-        Self { head: json.strip_suffix(Self::TAIL).unwrap_or_default().to_owned() }
-    }
-
-    /// One event with these samples.
-    pub fn encode(&self, pcm: &[u8]) -> Bytes {
-        let base64_length = pcm.len().div_ceil(3) * 4;
-        let mut json = String::with_capacity(self.head.len() + base64_length + Self::TAIL.len());
-        json.push_str(&self.head);
-        STANDARD.encode_string(pcm, &mut json);
-        json.push_str(Self::TAIL);
-        json.into()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn value(event: &InputEvent<'_>) -> Value {
-        serde_json::from_slice(&event.to_json()).unwrap()
-    }
-
-    #[test]
-    fn session_start_nests_turn_detection_and_keeps_numbers_short() {
-        let event = InputEvent::SessionStart(SessionStart {
-            inference_configuration: InferenceConfiguration {
-                max_tokens: 1024,
-                top_p: 0.9,
-                temperature: 0.7,
-            },
-            turn_detection_configuration: Some(TurnDetectionConfiguration {
-                endpointing_sensitivity: "MEDIUM",
-            }),
-        });
-        assert_eq!(
-            event.to_json(),
-            r#"{"event":{"sessionStart":{"inferenceConfiguration":{"maxTokens":1024,"topP":0.9,"temperature":0.7},"turnDetectionConfiguration":{"endpointingSensitivity":"MEDIUM"}}}}"#
-        );
-    }
-
-    #[test]
-    fn prompt_start_has_the_documented_shape() {
-        let event = InputEvent::PromptStart(PromptStart {
-            prompt_name: "p".into(),
-            text_output_configuration: MediaConfiguration::TEXT,
-            audio_output_configuration: AudioOutputConfiguration {
-                format: AudioFormat::at(SampleRate::Hz24000),
-                voice_id: "matthew".into(),
-            },
-            tool_use_output_configuration: Some(MediaConfiguration::JSON),
-            tool_configuration: Some(ToolConfiguration {
-                tools: vec![Tool {
-                    tool_spec: ToolSpecification {
-                        name: "getWeather".into(),
-                        description: "d".into(),
-                        input_schema: InputSchema { json: "{}".into() },
-                    },
-                }],
-                tool_choice: Some(ToolChoice::Tool { name: "getWeather".into() }),
-            }),
-        });
-        assert_eq!(
-            value(&event),
-            json!({"event": {"promptStart": {
-                "promptName": "p",
-                "textOutputConfiguration": {"mediaType": "text/plain"},
-                "audioOutputConfiguration": {
-                    "mediaType": "audio/lpcm", "sampleRateHertz": 24000, "sampleSizeBits": 16,
-                    "channelCount": 1, "voiceId": "matthew", "encoding": "base64",
-                    "audioType": "SPEECH"},
-                "toolUseOutputConfiguration": {"mediaType": "application/json"},
-                "toolConfiguration": {
-                    "tools": [{"toolSpec": {"name": "getWeather", "description": "d",
-                        "inputSchema": {"json": "{}"}}}],
-                    "toolChoice": {"tool": {"name": "getWeather"}}}}}})
-        );
-    }
-
-    #[test]
-    fn contents_have_the_documented_shapes() {
-        let system = ContentStart::text("p", "c", InputRole::SystemSpeech, false);
-        assert_eq!(
-            value(&InputEvent::ContentStart(system)),
-            json!({"event": {"contentStart": {"promptName": "p", "contentName": "c",
-                "type": "TEXT", "interactive": false, "role": "SYSTEM_SPEECH",
-                "textInputConfiguration": {"mediaType": "text/plain"}}}})
-        );
-        let audio = ContentStart::audio("p", "c", SampleRate::Hz16000);
-        assert_eq!(
-            value(&InputEvent::ContentStart(audio)),
-            json!({"event": {"contentStart": {"promptName": "p", "contentName": "c",
-                "type": "AUDIO", "interactive": true, "role": "USER",
-                "audioInputConfiguration": {"mediaType": "audio/lpcm", "sampleRateHertz": 16000,
-                    "sampleSizeBits": 16, "channelCount": 1, "audioType": "SPEECH",
-                    "encoding": "base64"}}}})
-        );
-        let tool = ContentStart::tool_result("p", "c", "t");
-        assert_eq!(
-            value(&InputEvent::ContentStart(tool)),
-            json!({"event": {"contentStart": {"promptName": "p", "contentName": "c",
-                "type": "TOOL", "interactive": false, "role": "TOOL",
-                "toolResultInputConfiguration": {"toolUseId": "t", "type": "TEXT",
-                    "textInputConfiguration": {"mediaType": "text/plain"}}}}})
-        );
-    }
-
-    #[test]
-    fn the_end_is_three_events() {
-        let end = ContentEnd { prompt_name: "p".into(), content_name: "c".into() };
-        assert_eq!(
-            InputEvent::ContentEnd(end).to_json(),
-            r#"{"event":{"contentEnd":{"promptName":"p","contentName":"c"}}}"#
-        );
-        assert_eq!(
-            InputEvent::PromptEnd(PromptEnd { prompt_name: "p".into() }).to_json(),
-            r#"{"event":{"promptEnd":{"promptName":"p"}}}"#
-        );
-        assert_eq!(
-            InputEvent::SessionEnd(SessionEnd {}).to_json(),
-            r#"{"event":{"sessionEnd":{}}}"#
-        );
-    }
-
-    #[test]
-    fn the_quick_way_writes_what_the_slow_way_writes() {
-        let encoder = AudioEncoder::new("p\"q", "c");
-        for length in 0..20_u8 {
-            let pcm: Vec<u8> = (0..length).map(|i| i.wrapping_mul(53)).collect();
-            let slow = InputEvent::AudioInput(Payload {
-                prompt_name: "p\"q".into(),
-                content_name: "c".into(),
-                content: STANDARD.encode(&pcm).into(),
-            });
-            assert_eq!(encoder.encode(&pcm), slow.to_json());
-        }
-    }
-}
+mod tests;
