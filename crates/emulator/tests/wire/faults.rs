@@ -97,6 +97,24 @@ async fn a_client_that_hangs_up_is_noticed() {
 }
 
 #[tokio::test]
+async fn fifty_streams_at_once_leave_nothing_behind() {
+    let emulator = start(EmulatorConfig {
+        tls_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        ..EmulatorConfig::default()
+    });
+    let http = trusting(emulator.ca_pem());
+    let clients = [
+        plain_client(&emulator),
+        client(emulator.tls_endpoint().unwrap(), known_credentials(), Some(http)),
+    ];
+    let streams = futures::future::join_all((0..50).map(|number| open(&clients[number % 2]))).await;
+    assert!(streams.iter().all(Result::is_ok));
+    assert_eq!(emulator.observer().open_streams(), 50);
+    drop(streams);
+    emulator.observer().wait_until_idle(DEADLINE).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_shutdown_ends_open_streams_and_closes_their_records() {
     let emulator = start(EmulatorConfig::default());
     let observer = emulator.observer().clone();
