@@ -198,12 +198,20 @@ async fn what_does_not_exist_is_a_json_404() {
         "/nothing.html",
         "/../secret.txt",
         "/%2e%2e/secret.txt",
-        "/..%2fsecret.txt",
-        "/.hidden",
     ] {
         let response = get(&state, path).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         assert_eq!(json(response).await["error"]["code"], "not_found", "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn no_path_leads_out_of_the_page() {
+    let state = state();
+    for path in ["/..%2fsecret.txt", "/%2e%2e%2fsecret.txt", "/..%5csecret.txt", "/.hidden"] {
+        let response = get(&state, path).await;
+        assert!(response.status().is_client_error(), "{path}: {}", response.status());
+        assert_ne!(test::read_body(response).await, "secret", "{path}");
     }
 }
 

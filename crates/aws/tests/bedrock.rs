@@ -248,7 +248,8 @@ async fn broken_transports_are_sorted() {
             scope: FaultScope::Every,
         });
         let fault = fault_after(&emulator, vec![silence(96); 4]).await;
-        assert_eq!(fault.as_ref().map(|f| f.kind), expected, "{label}: {fault:?}");
+        let there = emulator.observer().sessions();
+        assert_eq!(fault.as_ref().map(|f| f.kind), expected, "{label}: {fault:?} {there:?}");
     }
 }
 
@@ -367,6 +368,15 @@ async fn closing_the_sender_ends_the_input_in_order() {
     drop(sender);
     let rest = async { while receiver.next().await.transpose().expect("no fault").is_some() {} };
     tokio::time::timeout(PATIENCE, rest).await.expect("the service ends the stream");
+}
+
+#[tokio::test]
+async fn a_connection_lost_in_mid_stream_is_a_transport_fault() {
+    let (endpoint, service) = deaf_service();
+    let mut stream = port(config(endpoint)).await.open(opening()).await.expect("opened");
+    drop(service.join().expect("the service answered"));
+    let fault = read_until(&mut stream, "no such event").await.expect_err("lost");
+    assert_eq!(fault.map(|fault| fault.kind), Some(FaultKind::Transport));
 }
 
 /// A service that answers with a head and then stops reading.
