@@ -9,6 +9,7 @@
 
 import * as api from './api.js';
 import { VoiceCall } from './call/call.js';
+import { describeStatus } from './call/help.js';
 import { Backend } from './view/backend.js';
 import { Composer } from './view/composer.js';
 import { byId, make } from './view/dom.js';
@@ -117,7 +118,13 @@ const or = (answer, otherwise) => answer.catch(() => otherwise);
 const [personas, voices] = await Promise.all([
   or(api.readPersonas(), []),
   or(api.readVoices(), []),
-  api.readStatus().then((status) => backend.setStatus(status), () => backend.unreachable()),
+  api.readStatus().then(
+    (status) => {
+      backend.setStatus(status);
+      if (status.aws === 'error') notices.show(describeStatus(status.error));
+    },
+    () => backend.unreachable(),
+  ),
   api.readVersion().then((version) => backend.setVersion(version), () => {}),
 ]);
 settings.fill(personas, voices);

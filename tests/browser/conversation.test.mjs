@@ -53,7 +53,7 @@ before(async () => {
 after(() => browser?.close());
 
 test('a caller speaks, is answered aloud, interrupts and hangs up', async (t) => {
-  const visit = await open(t, { permissions: ['microphone'] });
+  const visit = await open('spoken', { permissions: ['microphone'] });
   const { page } = visit;
   try {
     await page.waitForSelector('#backend:not([hidden])');
@@ -94,8 +94,8 @@ test('a caller speaks, is answered aloud, interrupts and hangs up', async (t) =>
   visit.assertClean();
 });
 
-test('a caller without a microphone types, is answered, and sees a tool at work', async (t) => {
-  const visit = await open(t, { viewport: PHONE, deviceScaleFactor: 2 });
+test('a caller without a microphone types, is answered, and sees a tool at work', async () => {
+  const visit = await open('typed', { viewport: PHONE, deviceScaleFactor: 2 });
   const { page, sent } = visit;
   try {
     await page.click('#talk');
@@ -131,8 +131,8 @@ test('a caller without a microphone types, is answered, and sees a tool at work'
   visit.assertClean();
 });
 
-test('the keyboard alone holds a call', async (t) => {
-  const visit = await open(t, {});
+test('the keyboard alone holds a call', async () => {
+  const visit = await open('keyboard', {});
   const { page } = visit;
   try {
     await page.focus('#say');
@@ -151,10 +151,10 @@ test('the keyboard alone holds a call', async (t) => {
 /**
  * A page in a context of its own that notes what must not happen.
  *
- * @param {import('node:test').TestContext} t
+ * @param {string} name of the picture of its end
  * @param {import('playwright-core').BrowserContextOptions} options
  */
-async function open(t, options) {
+async function open(name, options) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
@@ -182,7 +182,7 @@ async function open(t, options) {
     page,
     sent,
     close: async () => {
-      if (!page.isClosed()) await page.screenshot({ path: `${ARTIFACTS}${t.name.replace(/\W+/g, '-')}-last.png` });
+      if (!page.isClosed()) await page.screenshot({ path: `${ARTIFACTS}${name}-end.png` });
       await context.close();
     },
     assertClean: () => assert.deepEqual(mishaps, []),
@@ -247,8 +247,17 @@ async function figures(page, wanted, what) {
  * @param {import('playwright-core').Page} page
  * @param {string} name
  */
-function picture(page, name) {
-  return page.screenshot({ path: `${ARTIFACTS}${name}.png` });
+async function picture(page, name) {
+  // Colours fade when the state or the theme changes; the picture is of what they become.
+  await page.evaluate(() =>
+    Promise.allSettled(
+      document
+        .getAnimations()
+        .filter((animation) => animation.effect?.getTiming().iterations !== Infinity)
+        .map((animation) => animation.finished),
+    ),
+  );
+  await page.screenshot({ path: `${ARTIFACTS}${name}.png` });
 }
 
 /** @param {string} name */

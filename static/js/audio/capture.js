@@ -29,9 +29,10 @@ export class Capture {
    * Asks for the microphone and starts.
    *
    * @param {FrameHandler} onFrame
+   * @param {() => void} onLost the device was unplugged, or the permission withdrawn
    * @returns {Promise<Capture>} rejects with the error of `getUserMedia`
    */
-  static async open(onFrame) {
+  static async open(onFrame, onLost) {
     if (!navigator.mediaDevices) {
       throw Object.assign(new Error('no secure context'), { name: 'InsecureContext' });
     }
@@ -49,6 +50,7 @@ export class Capture {
         capture.#peakRms = Math.max(capture.#peakRms, data.rms);
         onFrame(data.pcm, data.rms);
       };
+      for (const track of stream.getAudioTracks()) track.onended = onLost;
       source.connect(node);
       source.connect(analyser);
       await context.resume();

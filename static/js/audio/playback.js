@@ -71,11 +71,11 @@ export class Playback {
    */
   static async open(onSpeaking) {
     const context = new AudioContext({ sampleRate: 24_000, latencyHint: 'interactive' });
-    await context.audioWorklet.addModule(WORKLET);
-    const playback = new Playback(context, onSpeaking);
-    // Not awaited: a browser that waits for another gesture would hold up the whole call.
+    // At once, while the gesture counts; not awaited, because a browser that wants another
+    // gesture would hold up the whole call.
     void context.resume();
-    return playback;
+    await context.audioWorklet.addModule(WORKLET);
+    return new Playback(context, onSpeaking);
   }
 
   /** @param {ArrayBuffer} pcm 24 kHz PCM16; handed over, so unusable afterwards */

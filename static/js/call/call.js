@@ -125,7 +125,10 @@ export class VoiceCall extends Emitter {
     const number = this.#number;
     this.#setMicrophone('asking');
     try {
-      const capture = await Capture.open((pcm, rms) => this.#frame(pcm, rms));
+      const capture = await Capture.open(
+        (pcm, rms) => this.#frame(pcm, rms),
+        () => this.#microphoneLost(),
+      );
       if (number !== this.#number) {
         capture.close();
         return;
@@ -138,6 +141,16 @@ export class VoiceCall extends Emitter {
       this.#setMicrophone('off');
       this.emit('trouble', describeMicrophoneError(error));
     }
+  }
+
+  #microphoneLost() {
+    if (!this.#capture) return;
+    this.#last.capture = this.#capture.stats;
+    this.#capture.close();
+    this.#capture = null;
+    this.#phase.setCallerSpeaks(false, performance.now());
+    this.#setMicrophone('off');
+    this.emit('trouble', describeMicrophoneError(Object.assign(new Error(), { name: 'Lost' })));
   }
 
   /** @param {boolean} muted */

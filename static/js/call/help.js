@@ -62,6 +62,10 @@ const MICROPHONE = {
     'The microphone is in use elsewhere',
     'You can type, and the assistant still speaks. Close the other program and press “Use microphone”.',
   ],
+  Lost: [
+    'The microphone is gone',
+    'It was unplugged, or its permission was withdrawn. Go on by typing, or press “Use microphone”.',
+  ],
   InsecureContext: [
     'The browser gives no microphone to this address',
     'It needs https:// or localhost. You can type, and the assistant still speaks.',
@@ -150,4 +154,19 @@ export function describeNoCall(what) {
         help: 'Check that it runs and that your network allows WebSockets, then call again.',
         tone: 'error',
       };
+}
+
+/**
+ * The server cannot use AWS as it is configured; known before any call.
+ *
+ * @param {string | undefined} error
+ * @returns {Trouble}
+ */
+export function describeStatus(error) {
+  return {
+    code: 'aws',
+    title: 'The server cannot use Amazon Nova Sonic yet',
+    help: error ?? 'Check its AWS credentials and region. Its log says more.',
+    tone: 'error',
+  };
 }
