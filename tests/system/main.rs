@@ -1,1 +1,16 @@
-fn main() {}
+//! System tests: the real server on a free port, the real AWS SDK, the emulator behind it on a
+//! real socket, and callers over real WebSockets. One file per behaviour.
+
+mod support;
+
+mod bad_input;
+mod barge_in;
+mod conversation;
+mod crash;
+mod endings;
+mod many_calls;
+mod pages;
+mod settings;
+mod shutdown;
+mod slow_client;
+mod stream_faults;

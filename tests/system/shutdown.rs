@@ -1,0 +1,108 @@
+//! Graceful shutdown: in-process, and of the real program by a signal.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::support::{Bench, Caller};
+
+#[actix_web::test]
+async fn a_drain_ends_every_call_in_order_and_refuses_new_ones() {
+    let bench = Bench::start().await;
+    let mut callers = vec![bench.greeted().await, bench.call().await];
+    let url = bench.sonic("");
+    let registry = bench.server.registry().clone();
+    let report = registry.drain(Duration::from_secs(10)).await;
+    assert_eq!((report.active, report.left), (2, 0));
+    for caller in &mut callers {
+        assert_eq!(caller.closed().await.0, 1012);
+    }
+    let (status, body) = Caller::refusal(&url).await;
+    assert_eq!((status, body["error"]["code"].as_str()), (503, Some("draining")));
+    assert_eq!(bench.ended("draining"), 2);
+    bench.finish().await;
+}
+
+/// The program itself, on a free port.
+struct Program {
+    child: Child,
+    url: String,
+}
+
+impl Program {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_voice-s2s"))
+            .args(["serve", "--port", "0", "--workers", "1"])
+            .env_remove("PORT")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        let (sender, ready) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            // Reads to the end, so that the program never writes into a closed pipe.
+            for line in lines.map_while(Result::ok) {
+                if let Some(at) = line.find("ready").and_then(|_| line.find("http://")) {
+                    let url = line[at..].split(['"', ' ']).next().unwrap_or_default().to_owned();
+                    let _ = sender.send(url);
+                }
+            }
+        });
+        let url = ready.recv_timeout(crate::support::DEADLINE).expect("the line that says ready");
+        Self { child, url }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    fn sonic(&self) -> String {
+        format!("{}/sonic", self.url.replace("http://", "ws://"))
+    }
+
+    async fn exit_code(mut self) -> Option<i32> {
+        let waited = tokio::task::spawn_blocking(move || self.child.wait());
+        let status = tokio::time::timeout(crate::support::DEADLINE, waited).await;
+        status.expect("an end").expect("a thread").expect("a status").code()
+    }
+}
+
+#[actix_web::test]
+async fn sigterm_with_calls_in_progress_ends_them_in_order_and_exits_with_zero() {
+    let program = Program::start();
+    let mut callers = Vec::new();
+    for _ in 0..3 {
+        let mut caller = Caller::connect(&program.sonic()).await;
+        caller.message("session_start").await;
+        callers.push(caller);
+    }
+    program.signal("TERM");
+    for caller in &mut callers {
+        assert_eq!(caller.closed().await.0, 1012, "{}", caller.story());
+    }
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[actix_web::test]
+async fn sigint_without_calls_exits_with_zero() {
+    let program = Program::start();
+    program.signal("INT");
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[actix_web::test]
+async fn a_wrong_value_is_named_and_exits_with_64() {
+    let output = Command::new(env!("CARGO_BIN_EXE_voice-s2s"))
+        .args(["serve"])
+        .env("PORT", "eighty")
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(64));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("PORT") && text.contains("eighty"), "{text}");
+}

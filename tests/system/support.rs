@@ -1,0 +1,23 @@
+//! What the tests stand on: a bench with the real server, and callers who speak and type.
+
+pub(crate) mod bench;
+pub(crate) mod caller;
+pub(crate) mod speech;
+
+pub(crate) use bench::Bench;
+pub(crate) use caller::{Caller, Seen};
+
+use std::time::Duration;
+
+/// No wait of a test is longer. It is a limit for the broken case, never a measure of speed.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits until `holds`, and says what did not come about.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(DEADLINE, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "did not come about: {what}");
+}

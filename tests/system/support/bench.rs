@@ -1,0 +1,140 @@
+//! The server under test, with the emulator behind it.
+
+use std::time::Duration;
+
+use voice_call::{
+    Meters,
+    meters::{Queue, ReasonLabel},
+};
+use voice_emulator::{Emulator, EmulatorConfig, Observer, script::Scenario};
+use voice_s2s::{
+    Running, Server,
+    config::{Backend, ServerConfig},
+};
+
+use super::{Caller, eventually};
+
+/// A running server.
+pub(crate) struct Bench {
+    pub(crate) server: Running,
+}
+
+/// A script in which the assistant says long things, for tests that talk over it.
+const TALKATIVE: &str = include_str!("../scenarios/talkative.json");
+
+impl Bench {
+    /// The server as a newcomer gets it, except that the greeting comes sooner.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_, _| ()).await
+    }
+
+    /// A server whose assistant speaks at length.
+    pub(crate) async fn talkative() -> Self {
+        Self::with(|_, emulator| {
+            emulator.scenario = Scenario::parse(TALKATIVE).expect("the script").into();
+        })
+        .await
+    }
+
+    /// A server with changed settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig)) -> Self {
+        let mut config = ServerConfig { workers: 1, ..ServerConfig::default() };
+        config.engine.greeting_delay = Some(Duration::from_millis(50));
+        let mut emulator = EmulatorConfig::default();
+        change(&mut config, &mut emulator);
+        config.backend = Backend::Emulator(Box::new(emulator));
+        Self { server: Server::build(config).await.expect("a server") }
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        self.server.meters()
+    }
+
+    pub(crate) fn observer(&self) -> &Observer {
+        self.server.emulator().map(Emulator::observer).expect("the embedded emulator")
+    }
+
+    /// The address of `/sonic`, with a query such as `?sessionId=x` or none.
+    pub(crate) fn sonic(&self, query: &str) -> String {
+        format!("ws://{}/sonic{query}", self.server.addr())
+    }
+
+    /// A caller who is connected and has heard `session_start`.
+    pub(crate) async fn call(&self) -> Caller {
+        let mut caller = Caller::connect(&self.sonic("")).await;
+        caller.configure(serde_json::json!({})).await;
+        caller.message("session_start").await;
+        caller
+    }
+
+    /// A caller who has been greeted as well.
+    pub(crate) async fn greeted(&self) -> Caller {
+        let mut caller = self.call().await;
+        caller.final_line("assistant").await;
+        caller
+    }
+
+    /// Nothing is left: no call, no socket, no stream, no actor, no task, nothing in a queue.
+    pub(crate) async fn is_clean(&self) {
+        let meters = self.meters();
+        let server = &self.server;
+        let gauges = [
+            ("active call", &meters.active_calls),
+            ("open socket", &meters.open_sockets),
+            ("open stream", &meters.open_streams),
+            ("live child", &meters.live_children),
+            ("live task", &meters.live_tasks),
+        ];
+        for (name, gauge) in gauges {
+            eventually(&format!("no {name} (now {})", gauge.get()), || gauge.get() == 0).await;
+        }
+        let queues = [
+            Queue::FromSocket,
+            Queue::CallerAudio,
+            Queue::AssistantAudio,
+            Queue::Playout,
+            Queue::ToSocket,
+        ];
+        for queue in queues {
+            let depth = meters.depth(queue);
+            eventually(&format!("an empty queue {queue:?}"), || depth.get() == 0).await;
+        }
+        eventually("no active call", || server.registry().active() == 0).await;
+        eventually("no open stream at the emulator", || self.observer().open_streams() == 0).await;
+        let (started, ended) = (meters.calls_started.get(), self.ended_calls());
+        assert_eq!(started, ended, "every call that began has a cause of end");
+    }
+
+    fn ended_calls(&self) -> u64 {
+        let causes = [
+            "hung_up",
+            "inactivity",
+            "transferred",
+            "completed",
+            "draining",
+            "client_protocol",
+            "client_stalled",
+            "sonic_lost",
+            "child_failed",
+            "supervisor_failed",
+        ];
+        causes.iter().map(|reason| self.ended(reason)).sum()
+    }
+
+    /// How many calls ended for this cause.
+    pub(crate) fn ended(&self, reason: &'static str) -> u64 {
+        self.meters().calls_ended.get_or_create(&ReasonLabel { reason }).get()
+    }
+
+    /// How many mistakes of this code clients made.
+    pub(crate) fn client_errors(&self, reason: &'static str) -> u64 {
+        self.meters().client_errors.get_or_create(&ReasonLabel { reason }).get()
+    }
+
+    /// Checks that nothing is left, then stops the server.
+    pub(crate) async fn finish(self) {
+        self.is_clean().await;
+        let report = self.server.stop(Duration::from_secs(5)).await;
+        assert_eq!((report.active, report.left), (0, 0));
+    }
+}
