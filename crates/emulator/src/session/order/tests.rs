@@ -168,7 +168,7 @@ fn an_orderly_session_is_accepted() {
 #[test]
 fn the_first_generation_knows_no_turn_detection_and_no_script_of_speech() {
     let tuned = r#"{"event":{"sessionStart":{"turnDetectionConfiguration":{"endpointingSensitivity":"HIGH"}}}}"#.to_owned();
-    assert_eq!(v2(vec![], &[tuned.clone()]).unwrap(), "SessionStarted(High)");
+    assert_eq!(v2(vec![], std::slice::from_ref(&tuned)).unwrap(), "SessionStarted(High)");
     assert_eq!(after(Generation::V1, vec![], &[tuned]), Err(Violation::InvalidRequest));
     let devanagari = [text_start("s2", "SYSTEM_SPEECH", false)];
     assert!(v2(with_system(), &devanagari).is_ok());
