@@ -139,7 +139,7 @@ pub struct ServeArgs {
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
     /// Which log lines: the syntax of tracing's EnvFilter, such as `info,voice_actors=debug`.
-    #[arg(long, env, default_value = "info")]
+    #[arg(long, env, default_value = "info,actix_server=warn")]
     pub rust_log: String,
 }
 
@@ -165,7 +165,7 @@ pub struct EmulatorArgs {
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
     /// Which log lines.
-    #[arg(long, env, default_value = "info")]
+    #[arg(long, env, default_value = "info,actix_server=warn")]
     pub rust_log: String,
 }
 

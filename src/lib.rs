@@ -199,7 +199,7 @@ impl Running {
         let (url, backend) = (self.url(), self.backend);
         let (tools, workflows) = (self.tools, self.workflows);
         if json {
-            let line = serde_json::json!({"message": "ready", "url": url, "backend": backend,
+            let line = serde_json::json!({"level": "INFO", "message": "ready", "url": url, "backend": backend,
                 "tools": tools, "workflows": workflows});
             return line.to_string();
         }
