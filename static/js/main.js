@@ -54,7 +54,11 @@ call.on('typed', (text) => {
   transcript.typed(text);
   notices.clearNotes();
 });
-call.on('trouble', (trouble) => notices.show(trouble));
+call.on('trouble', (trouble) => {
+  // Without the server nothing else works either; one notice says enough.
+  if (trouble.code === 'unreachable') notices.clear();
+  notices.show(trouble);
+});
 call.on('microphone', (microphone) => {
   if (microphone === 'on') notices.clearNotes();
 });

@@ -61,6 +61,7 @@ export class TranscriptView {
   show(message) {
     const line = this.#lineFor(message);
     if (line.text.textContent !== message.text) line.text.textContent = message.text;
+    line.element.classList.toggle('is-caption', /^[([].*[)\]]$/s.test(message.text.trim()));
     if (message.interrupted) this.#interrupt(line);
     line.isFinal ||= message.isFinal;
     line.element.classList.toggle('is-speculative', !line.isFinal);
