@@ -5,7 +5,7 @@
 //! barge-in only the part that was really spoken is told again. So:
 //!
 //! - one line per assistant turn; SPECULATIVE sentences make it grow;
-//! - FINAL texts find their place in it by their words ([`matching`]) and change nothing, unless
+//! - FINAL texts find their place in it by their words (`matching`) and change nothing, unless
 //!   they differ, or the turn was interrupted: then the line shrinks to what they say;
 //! - a turn without SPECULATIVE texts is written from its FINAL texts;
 //! - the user's texts are always final; the blocks of one utterance are one line.
