@@ -3,6 +3,8 @@
 //! Where nobody speaks the clock is paused and jumps; where Pico speaks it is real, and nothing
 //! is waited for but the next message.
 
+mod spoken;
+
 use std::collections::VecDeque;
 
 use base64::Engine as _;

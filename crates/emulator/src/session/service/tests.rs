@@ -1,5 +1,7 @@
 //! A stream without its shell: events in, acts out, time as told.
 
+mod arbitrary;
+
 use serde_json::{Value, json};
 
 use super::*;
