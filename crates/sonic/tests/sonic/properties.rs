@@ -24,7 +24,7 @@ enum Step {
     CancelGreeting,
     DeclareInterruption,
     Finish,
-    PollOne,
+    Poll(usize),
 }
 
 fn tool_use_id(n: u8) -> String {
@@ -85,10 +85,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::WrongAudio),
         2 => ".{0,20}".prop_map(Step::Text),
         2 => (0..4_u8).prop_map(Step::Result),
-        1 => Just(Step::CancelGreeting),
+        3 => Just(Step::CancelGreeting),
         1 => Just(Step::DeclareInterruption),
         1 => Just(Step::Finish),
-        2 => Just(Step::PollOne),
+        6 => (1..10_usize).prop_map(Step::Poll),
     ]
 }
 
@@ -178,7 +178,7 @@ fn perform(session: &mut Session, step: Step) {
         Step::CancelGreeting => session.cancel_greeting(),
         Step::DeclareInterruption => session.declare_interruption(),
         Step::Finish => session.finish(),
-        Step::PollOne => {}
+        Step::Poll(_) => {}
     }
 }
 
@@ -202,7 +202,7 @@ proptest! {
         };
         for step in steps {
             // What is queued need not be sent at once: the order must hold nevertheless.
-            let most = if matches!(step, Step::PollOne) { 1 } else { 0 };
+            let most = if let Step::Poll(most) = step { most } else { 0 };
             perform(&mut session, step);
             for event in std::iter::from_fn(|| session.poll_event()) {
                 if let SessionEvent::ToolCall { tool_use_id, .. } = &event {
