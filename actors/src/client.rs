@@ -114,6 +114,11 @@ pub(crate) struct FinishClient {
     pub(crate) reason: String,
 }
 
+/// Report [`ClientEvent::HeardAll`] once the caller has heard all that was sent so far.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct ReportHeard;
+
 /// What the client did.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -128,6 +133,8 @@ pub(crate) enum ClientEvent {
     AudioBegan,
     /// There is assistant audio to be heard, or there is none any more.
     Hearing(bool),
+    /// The caller has heard everything, as was asked.
+    HeardAll,
     /// Unheard audio was flushed without the model having marked an interruption.
     FlushedUnmarked,
     /// The socket is gone.
@@ -159,6 +166,7 @@ pub(crate) struct ClientActor {
     dead_after: Duration,
     audio_began: bool,
     hearing: bool,
+    asked_when_heard: bool,
     /// Whether the client may hold audio that it was not told to flush.
     flushable: bool,
     closing: bool,
@@ -199,6 +207,7 @@ impl ClientActor {
             dead_after: config.dead_after,
             audio_began: false,
             hearing: false,
+            asked_when_heard: false,
             flushable: false,
             closing: false,
             metered: 0,
@@ -374,6 +383,9 @@ impl ClientActor {
         if std::mem::replace(&mut self.hearing, hearing) != hearing {
             self.report(ClientEvent::Hearing(hearing));
         }
+        if !hearing && std::mem::take(&mut self.asked_when_heard) {
+            self.report(ClientEvent::HeardAll);
+        }
     }
 
     fn watch_liveness(&mut self, ctx: &mut Context<Self>) {
@@ -481,6 +493,15 @@ impl Handler<DetachStream> for ClientActor {
 
     fn handle(&mut self, _: DetachStream, _: &mut Self::Context) {
         self.stream = None;
+    }
+}
+
+impl Handler<ReportHeard> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ReportHeard, ctx: &mut Self::Context) {
+        self.asked_when_heard = true;
+        self.pump(ctx);
     }
 }
 

@@ -11,7 +11,7 @@ use voice_wire::{Role as Voice, ServerMessage};
 
 use super::{CallActor, farewell::Farewell, idle::IdleAction, to};
 use crate::{
-    client::ClientEvent,
+    client::{ClientEvent, ReportHeard},
     mailbox::control,
     sonic::{AnswerTool, SendText, StreamEvent, StreamNews},
     tools::{Outcome, RunTool, ToolFinished},
@@ -173,7 +173,7 @@ impl CallActor {
         }
     }
 
-    fn on_turn_ended(&mut self, interrupted: bool, ctx: &mut Context<Self>) {
+    fn on_turn_ended(&mut self, interrupted: bool) {
         if let Some(turn) = self.latency.turn_ended(Instant::now()).filter(|_| !interrupted) {
             self.tell(ServerMessage::LatencyUpdate {
                 ttft_ms: turn.first_audio.as_millis() as u64,
@@ -185,10 +185,10 @@ impl CallActor {
             input_tokens: usage.input(),
             output_tokens: usage.output(),
         });
-        let hearing = self.hearing;
-        let over = self.farewell.as_mut().and_then(|farewell| farewell.turn_ended(hearing));
-        if let Some(reason) = over {
-            self.end(reason, ctx);
+        if let Some(farewell) = &mut self.farewell {
+            farewell.turn_ended();
+            // The turn's audio is before this question in the client's mailbox.
+            control(&to(&self.client), ReportHeard);
         }
     }
 
@@ -220,7 +220,7 @@ impl Handler<StreamEvent> for CallActor {
                 }
             }
             StreamNews::FirstAudio => self.latency.audio(Instant::now()),
-            StreamNews::TurnEnded { interrupted } => self.on_turn_ended(interrupted, ctx),
+            StreamNews::TurnEnded { interrupted } => self.on_turn_ended(interrupted),
             StreamNews::Interrupted => self.on_interrupted(),
             StreamNews::ToolCall { tool_use_id, name, input } => {
                 self.on_tool_call(tool_use_id, name, input);
@@ -262,8 +262,9 @@ impl Handler<ClientEvent> for CallActor {
             ClientEvent::Hearing(hearing) => {
                 self.hearing = hearing;
                 self.set_busy(ctx);
-                let heard = self.farewell.as_ref().filter(|_| !hearing);
-                if let Some(reason) = heard.and_then(|farewell| farewell.heard()) {
+            }
+            ClientEvent::HeardAll => {
+                if let Some(reason) = self.farewell.as_ref().and_then(|f| f.heard()) {
                     self.end(reason, ctx);
                 }
             }

@@ -22,13 +22,12 @@ impl Farewell {
         Self { reason, spoken: false }
     }
 
-    /// An assistant turn is complete. `hearing`: whether the caller has not heard all of it yet.
-    pub fn turn_ended(&mut self, hearing: bool) -> Option<EndReason> {
+    /// An assistant turn is complete: that was the goodbye. What is left is to be heard.
+    pub fn turn_ended(&mut self) {
         self.spoken = true;
-        (!hearing).then(|| self.reason.clone())
     }
 
-    /// The caller has heard all there is.
+    /// The caller has heard all there is. What was said before is no goodbye.
     pub fn heard(&self) -> Option<EndReason> {
         self.spoken.then(|| self.reason.clone())
     }
@@ -46,14 +45,8 @@ mod tests {
     #[test]
     fn the_call_ends_when_the_goodbye_was_heard() {
         let mut farewell = Farewell::new(EndReason::Inactivity);
-        assert_eq!(farewell.heard(), None, "what was said before is no goodbye");
-        assert_eq!(farewell.turn_ended(true), None);
+        assert_eq!(farewell.heard(), None);
+        farewell.turn_ended();
         assert_eq!(farewell.heard(), Some(EndReason::Inactivity));
-    }
-
-    #[test]
-    fn a_goodbye_that_made_no_sound_ends_at_once() {
-        let mut farewell = Farewell::new(EndReason::Completed);
-        assert_eq!(farewell.turn_ended(false), Some(EndReason::Completed));
     }
 }

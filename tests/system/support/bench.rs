@@ -10,6 +10,7 @@ use voice_emulator::{Emulator, EmulatorConfig, Observer, script::Scenario};
 use voice_s2s::{
     Running, Server,
     config::{Backend, ServerConfig},
+    telemetry::{self, LogFormat},
 };
 
 use super::{Caller, eventually};
@@ -38,6 +39,9 @@ impl Bench {
 
     /// A server with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig)) -> Self {
+        if let Ok(filter) = std::env::var("RUST_LOG") {
+            let _ = telemetry::start(LogFormat::Text, &filter, telemetry::Output::Stderr);
+        }
         let mut config = ServerConfig { workers: 1, ..ServerConfig::default() };
         config.engine.greeting_delay = Some(Duration::from_millis(50));
         let mut emulator = EmulatorConfig::default();
