@@ -40,7 +40,12 @@ use super::{
 };
 
 /// Frames that may wait for the socket: more than 200 ms of playout and a burst of messages.
-const MAILBOX: usize = 128;
+const MAILBOX: usize = 64;
+
+/// Unsent bytes that the kernel may hold for a client (it doubles the number): about two seconds
+/// of audio. Left alone it grows to more than a minute's worth, in which a client that has
+/// stopped reading would look well, and which no barge-in could take back.
+const SEND_BUFFER: usize = 48 * 1024;
 
 /// How long a client may take to answer our close frame.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
@@ -54,8 +59,12 @@ struct TcpHandle(Arc<socket2::Socket>);
 /// Keeps a handle of each connection's TCP socket beside the connection.
 pub(crate) fn keep_handle(connection: &dyn Any, extensions: &mut Extensions) {
     let Some(tcp) = connection.downcast_ref::<TcpStream>() else { return };
+    let socket = socket2::SockRef::from(tcp);
     // A voice frame must not wait for the acknowledgement of the one before it.
-    let kept = tcp.set_nodelay(true).and_then(|()| socket2::SockRef::from(tcp).try_clone());
+    let kept = tcp
+        .set_nodelay(true)
+        .and_then(|()| socket.set_send_buffer_size(SEND_BUFFER))
+        .and_then(|()| socket.try_clone());
     match kept {
         Ok(socket) => drop(extensions.insert(TcpHandle(Arc::new(socket)))),
         Err(error) => tracing::warn!(%error, "a stalled client could not be cut off"),

@@ -15,12 +15,18 @@ use voice_call::port::SendRefused;
 /// Hard limit besides the age: more than any opening, and a minute of audio as JSON.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
+/// How long the transport gets after an event was found too old. If the whole process was held
+/// up, sender and transport alike, the transport catches up in this time.
+const SECOND_CHANCE: Duration = Duration::from_millis(500);
+
 /// Events in order, with the time at which each came.
 #[derive(Debug)]
 pub(crate) struct Unsent {
     events: VecDeque<(Instant, Bytes)>,
     bytes: usize,
     max_age: Duration,
+    /// When an event was first found too old, with nothing taken since.
+    suspect: Option<Instant>,
     state: State,
 }
 
@@ -54,17 +60,23 @@ impl Unsent {
     pub(crate) fn new(opening: Vec<Bytes>, max_age: Duration, now: Instant) -> Self {
         let bytes = opening.iter().map(Bytes::len).sum();
         let events = opening.into_iter().map(|event| (now, event)).collect();
-        Self { events, bytes, max_age, state: State::Open }
+        Self { events, bytes, max_age, suspect: None, state: State::Open }
     }
 
-    /// Takes an event unless something older than the limit still waits.
+    /// Takes an event unless something older than the limit waits and the transport does not move.
     pub(crate) fn push(&mut self, event: Bytes, now: Instant) -> Result<(), SendRefused> {
         if self.state != State::Open {
             return Err(SendRefused::Closed);
         }
-        let too_old = |(since, _): &(Instant, Bytes)| now.duration_since(*since) > self.max_age;
-        if self.events.front().is_some_and(too_old) || self.bytes + event.len() > MAX_BYTES {
+        if self.bytes + event.len() > MAX_BYTES {
             return Err(SendRefused::Stalled);
+        }
+        let too_old = |(since, _): &(Instant, Bytes)| now.duration_since(*since) > self.max_age;
+        if self.events.front().is_some_and(too_old) {
+            let suspect = *self.suspect.get_or_insert(now);
+            if now.duration_since(suspect) > SECOND_CHANCE {
+                return Err(SendRefused::Stalled);
+            }
         }
         self.bytes += event.len();
         self.events.push_back((now, event));
@@ -73,6 +85,7 @@ impl Unsent {
 
     /// What the transport may send next.
     pub(crate) fn next(&mut self) -> Next {
+        self.suspect = None;
         match (self.events.pop_front(), self.state) {
             (Some((_, event)), _) => {
                 self.bytes -= event.len();
@@ -134,9 +147,23 @@ mod tests {
         assert_eq!(unsent.push(event(1), start), Ok(()));
         assert_eq!(unsent.push(event(2), start + LIMIT), Ok(()));
         let late = start + LIMIT + Duration::from_millis(1);
-        assert_eq!(unsent.push(event(3), late), Err(SendRefused::Stalled));
+        assert_eq!(unsent.push(event(3), late), Ok(()), "a second chance");
+        let too_late = late + SECOND_CHANCE + Duration::from_millis(1);
+        assert_eq!(unsent.push(event(4), too_late), Err(SendRefused::Stalled));
         assert_eq!(unsent.next(), Next::Event(event(1)));
-        assert_eq!(unsent.push(event(3), late), Ok(()), "it flows again");
+        assert_eq!(unsent.push(event(4), too_late), Ok(()), "it flows again");
+    }
+
+    #[test]
+    fn a_process_that_was_held_up_is_no_stall() {
+        let start = Instant::now();
+        let mut unsent = Unsent::new(vec![], LIMIT, start);
+        assert_eq!(unsent.push(event(1), start), Ok(()));
+        let resumed = start + LIMIT * 10;
+        assert_eq!(unsent.push(event(2), resumed), Ok(()));
+        assert_eq!(unsent.next(), Next::Event(event(1)));
+        assert_eq!(unsent.next(), Next::Event(event(2)));
+        assert_eq!(unsent.push(event(3), resumed + SECOND_CHANCE * 2), Ok(()));
     }
 
     #[test]
