@@ -207,7 +207,7 @@ impl Script {
             turn.when.dtmf.iter().find_map(|wanted| match wanted {
                 Keys::Exactly(wanted) => (wanted == keys || wanted == entered).then(Vec::new),
                 Keys::Slot(name) => {
-                    let value = self.scenario.slots.get(name)?.from_keys(entered)?;
+                    let value = self.scenario.slots.get(name)?.read_keys(entered)?;
                     Some(vec![(name.clone(), value)])
                 }
             })

@@ -211,7 +211,7 @@ impl SlotKind {
     }
 
     /// The value of a slot filled by telephone keys.
-    pub(super) fn from_keys(&self, keys: &str) -> Option<String> {
+    pub(super) fn read_keys(&self, keys: &str) -> Option<String> {
         let all_digits = !keys.is_empty() && keys.bytes().all(|key| key.is_ascii_digit());
         match self {
             Self::Digits { length } => {
@@ -310,10 +310,10 @@ mod tests {
 
     #[test]
     fn keys_fill_slots_of_figures() {
-        assert_eq!(slot("account").unwrap().from_keys("4021").as_deref(), Some("4021"));
-        assert_eq!(slot("account").unwrap().from_keys("402"), None);
-        assert_eq!(slot("code").unwrap().from_keys("*1"), None);
-        assert_eq!(slot("city").unwrap().from_keys("1"), None);
+        assert_eq!(slot("account").unwrap().read_keys("4021").as_deref(), Some("4021"));
+        assert_eq!(slot("account").unwrap().read_keys("402"), None);
+        assert_eq!(slot("code").unwrap().read_keys("*1"), None);
+        assert_eq!(slot("city").unwrap().read_keys("1"), None);
     }
 
     #[test]

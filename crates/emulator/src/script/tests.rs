@@ -259,6 +259,36 @@ fn every_scenario_of_the_folder_is_sound() {
 }
 
 #[test]
+fn the_example_of_the_readme_is_sound() {
+    let readme = include_str!("../../scenarios/README.md");
+    let example = readme.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(Scenario::parse(example).unwrap_or_else(|e| panic!("{e}")).name(), "shop");
+}
+
+#[test]
+fn the_bank_calls_only_tools_of_the_demo_with_arguments_they_know() {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools");
+    let scenario: Value = serde_json::from_str(BANKING).unwrap();
+    let mut open = vec![&scenario];
+    while let Some(value) = open.pop() {
+        if let Some(call) = value.get("call") {
+            let name = call["tool"].as_str().unwrap();
+            let file = std::fs::read_to_string(tools.join(format!("{name}.json"))).unwrap();
+            let tool: Value = serde_json::from_str(&file).unwrap();
+            for argument in call["input"].as_object().into_iter().flatten() {
+                let known = &tool["input_schema"]["properties"][argument.0.as_str()];
+                assert!(known.is_object(), "{name} has no {}", argument.0);
+            }
+        }
+        match value {
+            Value::Object(members) => open.extend(members.values()),
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+}
+
+#[test]
 fn two_tools_of_the_faults_scenario_are_answered_together() {
     let faults = include_str!("../../scenarios/faults.json");
     let mut script = script(faults);
