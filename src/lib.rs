@@ -27,6 +27,10 @@ use http::State;
 /// How long open connections get after the last call has ended.
 const CONNECTION_GRACE_SECONDS: u64 = 3;
 
+/// How long an idle HTTP connection is kept: longer than a load balancer's idle timeout (120 s in
+/// `ops.md` §1.6), or the balancer would now and then use one that is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(130);
+
 /// Builds servers.
 pub struct Server;
 
@@ -111,6 +115,7 @@ impl Server {
         // The signals are ours: a call ends in order before its connection does.
         .disable_signals()
         .shutdown_timeout(CONNECTION_GRACE_SECONDS)
+        .keep_alive(KEEP_ALIVE)
         .client_request_timeout(Duration::from_secs(5));
         if config.workers > 0 {
             server = server.workers(config.workers);

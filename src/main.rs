@@ -89,18 +89,15 @@ fn emulate(args: EmulatorArgs) -> anyhow::Result<ExitCode> {
         echo: args.echo,
         ..EmulatorConfig::default()
     })?;
-    let ca_file = match emulator.tls_endpoint() {
-        None => None,
-        Some(_) => {
-            let path = args.ca_file.unwrap_or_else(|| {
-                let name = format!("voice-s2s-emulator-ca-{}.pem", std::process::id());
-                std::env::temp_dir().join(name)
-            });
-            std::fs::write(&path, emulator.ca_pem())
-                .with_context(|| format!("cannot write the CA to {}", path.display()))?;
-            Some(path)
-        }
-    };
+    let keep_ca = args.ca_file.is_some();
+    let ca_file = emulator.tls_endpoint().map(|_| {
+        let name = format!("voice-s2s-emulator-ca-{}.pem", std::process::id());
+        args.ca_file.unwrap_or_else(|| std::env::temp_dir().join(name))
+    });
+    if let Some(path) = &ca_file {
+        std::fs::write(path, emulator.ca_pem())
+            .with_context(|| format!("cannot write the CA to {}", path.display()))?;
+    }
     let line = serde_json::json!({
         "endpoint": emulator.endpoint(),
         "tlsEndpoint": emulator.tls_endpoint(),
@@ -111,5 +108,8 @@ fn emulate(args: EmulatorArgs) -> anyhow::Result<ExitCode> {
     let signal = runtime.block_on(async { anyhow::Ok(Signals::install()?.next().await) })?;
     tracing::info!(signal, "stopping");
     emulator.shutdown();
+    if let Some(path) = ca_file.filter(|_| !keep_ca) {
+        let _ = std::fs::remove_file(path);
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,7 @@
 //! The port to Bedrock against the emulator: the real SDK, real sockets, the real wire.
 
+#![expect(clippy::expect_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 use std::{io::Read, net::TcpListener, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
@@ -84,7 +86,7 @@ fn opening() -> Vec<Bytes> {
 
 /// `ms` milliseconds of silence as one event; PCM zeros are the letter A in base64.
 fn silence(ms: usize) -> Bytes {
-    let base64 = "A".repeat((ms * 32).next_multiple_of(3) / 3 * 4);
+    let base64 = "A".repeat((ms * 32).div_ceil(3) * 4);
     event("audioInput", json!({"promptName": "p", "contentName": "audio", "content": base64}))
 }
 
