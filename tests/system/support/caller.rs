@@ -160,10 +160,17 @@ impl Caller {
         self.until(code, |m| m["type"] == "error" && m["code"] == code).await
     }
 
-    /// Reads on until a final line of this speaker; returns its text.
+    /// The next thing, if one comes within `patience`.
+    pub(crate) async fn within(&mut self, patience: Duration) -> Option<Seen> {
+        tokio::time::timeout(patience, self.next()).await.ok()
+    }
+
+    /// Reads on until a final line of this speaker that was not cut; returns its text.
     pub(crate) async fn final_line(&mut self, role: &str) -> String {
         let what = format!("a final line of the {role}");
-        let is_final = |m: &Value| m["type"] == "transcript" && m["isFinal"] == true;
+        let is_final = |m: &Value| {
+            m["type"] == "transcript" && m["isFinal"] == true && m["interrupted"] != true
+        };
         let line = self.until(&what, |m| is_final(m) && m["role"] == role).await;
         line["text"].as_str().unwrap_or_default().to_owned()
     }
