@@ -6,8 +6,10 @@
 //! the same limit that a frame has. Used by `socket`.
 
 use std::{
+    cell::{Cell, RefCell},
     pin::Pin,
-    task::{Context, Poll},
+    rc::Rc,
+    task::{Context, Poll, Waker},
 };
 
 use actix_http::ws::{Codec, Frame, Item, ProtocolError};
@@ -83,8 +85,41 @@ impl Assembler {
     }
 }
 
+/// Holds back a connection's messages while there is no room for them: what the client sends
+/// then waits in its own TCP buffers.
+#[derive(Clone, Default)]
+pub(super) struct Gate(Rc<GateState>);
+
+#[derive(Default)]
+struct GateState {
+    shut: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Gate {
+    pub(super) fn shut(&self) {
+        self.0.shut.set(true);
+    }
+
+    pub(super) fn open(&self) {
+        self.0.shut.set(false);
+        if let Some(waker) = self.0.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.0.shut.get() {
+            return Poll::Ready(());
+        }
+        self.0.waker.replace(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+}
+
 /// The messages of one connection. It ends when the connection does.
 pub(super) struct Messages<S> {
+    gate: Gate,
     payload: S,
     codec: Codec,
     buffer: BytesMut,
@@ -95,8 +130,9 @@ pub(super) struct Messages<S> {
 }
 
 impl<S> Messages<S> {
-    pub(super) fn new(payload: S) -> Self {
+    pub(super) fn new(payload: S, gate: Gate) -> Self {
         Self {
+            gate,
             payload,
             codec: Codec::new().max_size(MAX_MESSAGE),
             buffer: BytesMut::new(),
@@ -135,6 +171,7 @@ where
     type Item = Inbound;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
+        std::task::ready!(self.gate.poll_open(cx));
         loop {
             if let Some(message) = self.decode() {
                 return Poll::Ready(Some(message));
@@ -179,7 +216,10 @@ mod tests {
         let pieces: Vec<_> =
             bytes.chunks(piece).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         // The bytes are all there, so nothing is ever waited for.
-        Messages::new(stream::iter(pieces)).collect().now_or_never().expect("no waiting")
+        Messages::new(stream::iter(pieces), Gate::default())
+            .collect()
+            .now_or_never()
+            .expect("no waiting")
     }
 
     #[test]
@@ -205,6 +245,20 @@ mod tests {
             Inbound::Binary(Bytes::from_static(&[1, 2, 3, 4, 5, 6])),
         ];
         assert_eq!(read(&bytes, 7), expected);
+    }
+
+    #[test]
+    fn a_shut_gate_holds_messages_back_and_loses_none() {
+        let bytes = Ok(Bytes::from([frame(0x81, b"a"), frame(0x81, b"b")].concat()));
+        let gate = Gate::default();
+        let mut messages = Messages::new(stream::iter([bytes]), gate.clone());
+        let text = |text| Some(Some(Inbound::Text(Bytes::from_static(text))));
+        assert_eq!(messages.next().now_or_never(), text(b"a"));
+        gate.shut();
+        assert_eq!(messages.next().now_or_never(), None);
+        gate.open();
+        assert_eq!(messages.next().now_or_never(), text(b"b"));
+        assert_eq!(messages.next().now_or_never(), Some(None));
     }
 
     #[test]

@@ -28,6 +28,7 @@ use actix_web_actors::ws::{self, HandshakeError, ProtocolError, WebsocketContext
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::task::AbortHandle;
+use voice_actors::mailbox::Offered;
 use voice_actors::{
     CallLease, Engine, FromSocket, Outbox, Queued, Refusal, SocketSide, ToSocket, start_call,
 };
@@ -36,16 +37,19 @@ use voice_call::{CallId, CloseCode, Meters, meters::ReasonLabel};
 use super::{
     State,
     error::Refused,
-    frames::{Inbound, MAX_MESSAGE, Messages},
+    frames::{Gate, Inbound, MAX_MESSAGE, Messages},
 };
 
 /// Frames that may wait for the socket: more than 200 ms of playout and a burst of messages.
 const MAILBOX: usize = 64;
 
-/// Unsent bytes that the kernel may hold for a client (it doubles the number): about two seconds
-/// of audio. Left alone it grows to more than a minute's worth, in which a client that has
-/// stopped reading would look well, and which no barge-in could take back.
-const SEND_BUFFER: usize = 48 * 1024;
+/// How soon a message that found no room is tried again.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// What the kernel may hold for a client, in bytes (Linux doubles it): about a second of audio. A
+/// barge-in cannot take back what is in there, and a client that does not read is noticed when it
+/// is full.
+const SEND_BUFFER: usize = 32 * 1024;
 
 /// How long a client may take to answer our close frame.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
@@ -195,6 +199,10 @@ struct Socket {
     /// Taken when the actor starts.
     arrival: Option<(CallLease, Payload)>,
     line: Option<Line>,
+    /// A message for which the call had no room.
+    held: Option<FromSocket>,
+    /// Shut while one is held.
+    gate: Gate,
     closing: bool,
     _open: OpenSocket,
 }
@@ -204,13 +212,39 @@ impl Socket {
         let open = OpenSocket(engine.meters().clone());
         open.0.open_sockets.inc();
         let arrival = Some((lease, payload));
-        Self { engine, cut, arrival, line: None, closing: false, _open: open }
+        Self {
+            engine,
+            cut,
+            arrival,
+            line: None,
+            held: None,
+            gate: Gate::default(),
+            closing: false,
+            _open: open,
+        }
     }
 
-    /// Passes something on to the call.
+    /// Passes audio or a sign of life on to the call; dropped and counted when there is no room,
+    /// since late audio is worth nothing.
     fn pass(&self, message: FromSocket) {
         if let Some(line) = &self.line {
             line.to_call.offer(message);
+        }
+    }
+
+    /// Passes a message on to the call. When there is no room the client has to wait: a message
+    /// is never lost in silence.
+    fn pass_in_order(&mut self, message: FromSocket, ctx: &mut WebsocketContext<Self>) {
+        let Some(line) = &self.line else { return };
+        if let Offered::Full(message) = line.to_call.try_offer(message) {
+            self.held = Some(message);
+            self.gate.shut();
+            ctx.run_later(RETRY, |socket, ctx| {
+                socket.gate.open();
+                if let Some(message) = socket.held.take() {
+                    socket.pass_in_order(message, ctx);
+                }
+            });
         }
     }
 
@@ -251,7 +285,7 @@ impl Actor for Socket {
     fn started(&mut self, ctx: &mut Self::Context) {
         let Some((lease, payload)) = self.arrival.take() else { return };
         ctx.set_mailbox_capacity(MAILBOX);
-        ctx.add_stream(Messages::new(payload));
+        ctx.add_stream(Messages::new(payload, self.gate.clone()));
         let cut = self.cut.clone();
         let socket =
             SocketSide { out: ctx.address().recipient(), cut: Arc::new(move || cut.now()) };
@@ -266,7 +300,7 @@ impl StreamHandler<Inbound> for Socket {
         match inbound {
             // A client that we have sent off is not listened to any more.
             Inbound::Text(_) | Inbound::Binary(_) if self.closing => {}
-            Inbound::Text(bytes) => self.pass(FromSocket::Text(bytes)),
+            Inbound::Text(bytes) => self.pass_in_order(FromSocket::Text(bytes), ctx),
             Inbound::Binary(bytes) => self.pass(FromSocket::Binary(bytes)),
             Inbound::Ping(bytes) => {
                 ctx.pong(&bytes);
@@ -280,7 +314,9 @@ impl StreamHandler<Inbound> for Socket {
                 ctx.stop();
             }
             Inbound::TooLarge => {
-                self.pass(FromSocket::TooLarge);
+                if let Some(line) = &self.line {
+                    line.to_call.control(FromSocket::TooLarge);
+                }
                 let reason = format!("a message has at most {MAX_MESSAGE} bytes");
                 self.close(CloseCode(1009), &reason, ctx);
             }
