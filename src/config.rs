@@ -256,7 +256,7 @@ impl Default for ServerConfig {
             host: "127.0.0.1".into(),
             port: 0,
             workers: 0,
-            backend: Backend::Emulator(Box::default()),
+            backend: Backend::Emulator(Box::new(EmulatorConfig::embedded())),
             region: "us-east-1".into(),
             model_id: "amazon.nova-2-sonic-v1:0".into(),
             dirs: Dirs {
@@ -337,7 +337,7 @@ impl ServeArgs {
         let backend = match self.sonic_backend {
             SonicBackend::Emulator => Backend::Emulator(Box::new(EmulatorConfig {
                 scenario: load_scenario(self.emulator_scenario.as_ref(), "EMULATOR_SCENARIO")?,
-                ..EmulatorConfig::default()
+                ..EmulatorConfig::embedded()
             })),
             SonicBackend::Bedrock => Backend::Bedrock {
                 credentials,

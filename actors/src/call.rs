@@ -89,9 +89,11 @@ pub(crate) struct CallActor {
     transcribers: u32,
     /// Whether the client was told that the model is up.
     announced: bool,
+    /// Whether the client was told that the stream was lost.
     reconnecting: bool,
-    /// Whether the stream was lost, so that the next one must be announced.
+    /// Whether the assistant was asked to speak first.
     greeted: bool,
+    /// Whether the caller spoke or typed already.
     caller_began: bool,
     transferred: bool,
     /// Typed while no stream was up.
@@ -104,6 +106,8 @@ pub(crate) struct CallActor {
     farewell: Option<Farewell>,
     hearing: bool,
     usage_told: Option<Instant>,
+    /// Whether a turn ended whose tokens the client has not heard of.
+    usage_due: bool,
 }
 
 /// Starts a call on the worker that accepted its socket. What the socket receives goes into the
@@ -214,6 +218,7 @@ impl CallActor {
             farewell: None,
             hearing: false,
             usage_told: None,
+            usage_due: false,
         }
     }
 

@@ -135,7 +135,7 @@ pub(crate) enum ClientEvent {
     Hearing(bool),
     /// The caller has heard everything, as was asked.
     HeardAll,
-    /// Unheard audio was flushed without the model having marked an interruption.
+    /// Unheard audio was flushed although the model has not marked an interruption.
     FlushedUnmarked,
     /// The socket is gone.
     HungUp,

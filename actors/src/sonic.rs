@@ -55,6 +55,11 @@ pub(crate) struct AnswerTool {
     pub(crate) result: Value,
 }
 
+/// The caller took the turn, although the model has not said so.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct DeclareInterruption;
+
 /// End the stream in order.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -285,8 +290,10 @@ impl SonicActor {
         self.forget_barge_in(ctx);
         self.silent_barge_in = Some(ctx.run_later(SILENT_BARGE_IN, |actor, _| {
             actor.silent_barge_in = None;
-            actor.epoch = actor.epoch.next();
-            actor.playback.control(Playback::Flush { epoch: actor.epoch, unheard_only: true });
+            if actor.session.user_is_speaking() {
+                actor.epoch = actor.epoch.next();
+                actor.playback.control(Playback::Flush { epoch: actor.epoch, unheard_only: true });
+            }
         }));
     }
 
@@ -371,6 +378,15 @@ impl Handler<AnswerTool> for SonicActor {
             // Late or unknown: the stream that asked is gone.
             tracing::info!(%refused, tool_use_id = answer.tool_use_id, "tool result dropped");
         }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<DeclareInterruption> for SonicActor {
+    type Result = ();
+
+    fn handle(&mut self, _: DeclareInterruption, ctx: &mut Self::Context) {
+        self.session.declare_interruption();
         self.drive(ctx);
     }
 }

@@ -110,7 +110,7 @@ impl Transcript {
         Some(LineUpdated {
             id: format!("{stream}.{}", line.id),
             speaker: line.speaker,
-            text: line.text,
+            text: tidy(&line.text),
             is_final: line.state == LineState::Final,
             interrupted: line.interrupted,
         })
@@ -140,6 +140,11 @@ impl Transcript {
     }
 }
 
+/// The model's continuations begin with blanks of their own (`nova-sonic.md` §3.3).
+fn tidy(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The model lower-cases and lightly punctuates what it hears.
 fn normal(text: &str) -> String {
     let letters = text.chars().filter(|c| c.is_alphanumeric());
@@ -162,6 +167,12 @@ mod tests {
         assert_eq!(transcript.hear(1, line(Speaker::User, "what is my balance")), None);
         let answer = transcript.hear(1, line(Speaker::Assistant, "What is my balance?"));
         assert_eq!(answer.expect("the assistant may say so").id, "1.7");
+    }
+
+    #[test]
+    fn sentences_are_joined_by_one_blank() {
+        let heard = Transcript::default().hear(1, line(Speaker::Assistant, " One.  Two. "));
+        assert_eq!(heard.expect("a line").text, "One. Two.");
     }
 
     #[test]

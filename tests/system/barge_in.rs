@@ -1,6 +1,8 @@
 //! The caller speaks over the assistant: what was not heard yet is taken back at once.
 
-use crate::support::{Bench, Caller, Seen, speech};
+use voice_emulator::script::Scenario;
+
+use crate::support::{Bench, Caller, Seen, bench::TALKATIVE, speech};
 
 /// Reads on until a good part of the long answer was heard.
 async fn hear_the_beginning(caller: &mut Caller) {
@@ -92,6 +94,23 @@ async fn a_call_survives_many_barge_ins() {
         assert!(bench.meters().barge_ins.get() >= round);
         caller.final_line("user").await;
     }
+    caller.hang_up().await;
+    bench.finish().await;
+}
+
+/// Some barge-ins come without their marker: the model only reports that the caller speaks.
+#[actix_web::test]
+async fn a_barge_in_without_its_marker_is_noticed_all_the_same() {
+    let bench = Bench::with(|_, emulator| {
+        let script = TALKATIVE.replacen('{', r#"{ "barge_in": "speechStartOnly","#, 1);
+        emulator.scenario = Scenario::parse(&script).expect("the script").into();
+    })
+    .await;
+    let mut caller = bench.greeted().await;
+    hear_the_beginning(&mut caller).await;
+    caller.speak(&speech::say("Wait, stop, I have another question for you.")).await;
+    caller.message("interruption").await;
+    caller.message("transcriptCancelled").await;
     caller.hang_up().await;
     bench.finish().await;
 }

@@ -12,7 +12,7 @@ async fn fifty_calls_at_once_are_all_answered_and_leave_nothing() {
         caller.type_text("What are your opening hours?").await;
         caller.final_line("user").await;
         caller.final_line("assistant").await;
-        caller.audio().await;
+        assert!(!caller.heard().is_empty(), "the answer was spoken");
         caller
     });
     let callers = join_all(calls).await;

@@ -13,7 +13,7 @@ use super::{CallActor, farewell::Farewell, idle::IdleAction, to};
 use crate::{
     client::{ClientEvent, ReportHeard},
     mailbox::control,
-    sonic::{AnswerTool, SendText, StreamEvent, StreamNews},
+    sonic::{AnswerTool, DeclareInterruption, SendText, StreamEvent, StreamNews},
     tools::{Outcome, RunTool, ToolFinished},
     transcript::{LineHeard, LineUpdated, TextSent},
     transfer::{LineSaid, ToolSucceeded, TransferRequested},
@@ -171,6 +171,9 @@ impl CallActor {
             self.usage_told = Some(now);
             self.tell(ServerMessage::Usage { data: voice_sonic::to_service_json(&total) });
         }
+        if std::mem::take(&mut self.usage_due) {
+            self.tell_token_usage();
+        }
     }
 
     fn on_turn_ended(&mut self, interrupted: bool) {
@@ -180,16 +183,23 @@ impl CallActor {
                 latency_ms: turn.whole.as_millis() as u64,
             });
         }
-        let usage = self.ledger.usage();
-        self.tell(ServerMessage::TokenUsage {
-            input_tokens: usage.input(),
-            output_tokens: usage.output(),
-        });
+        // The model counts the turn a moment after it.
+        if std::mem::replace(&mut self.usage_due, true) {
+            self.tell_token_usage();
+        }
         if let Some(farewell) = &mut self.farewell {
             farewell.turn_ended();
             // The turn's audio is before this question in the client's mailbox.
             control(&to(&self.client), ReportHeard);
         }
+    }
+
+    fn tell_token_usage(&self) {
+        let usage = self.ledger.usage();
+        self.tell(ServerMessage::TokenUsage {
+            input_tokens: usage.input(),
+            output_tokens: usage.output(),
+        });
     }
 
     fn on_interrupted(&mut self) {
@@ -268,7 +278,11 @@ impl Handler<ClientEvent> for CallActor {
                     self.end(reason, ctx);
                 }
             }
-            ClientEvent::FlushedUnmarked => self.on_interrupted(),
+            ClientEvent::FlushedUnmarked => {
+                if let Some(sonic) = &self.sonic {
+                    control(&to(sonic), DeclareInterruption);
+                }
+            }
             ClientEvent::HungUp => self.end(EndReason::HungUp, ctx),
             ClientEvent::Stalled => self.end(EndReason::ClientStalled, ctx),
             ClientEvent::Broken(why) => {

@@ -153,6 +153,23 @@ impl Default for EndpointingPauses {
     }
 }
 
+impl EndpointingPauses {
+    /// Shorter than the service's own: a scripted demonstration waits for nobody's train of
+    /// thought, so the answer may come sooner.
+    pub fn lively() -> Self {
+        let ms = Duration::from_millis;
+        Self { high: ms(500), medium: ms(700), low: ms(1_000) }
+    }
+}
+
+impl EmulatorConfig {
+    /// What the server starts in its own process when no Bedrock is configured.
+    pub fn embedded() -> Self {
+        let clocks = Clocks { pause: EndpointingPauses::lively(), ..Clocks::default() };
+        Self { clocks, ..Self::default() }
+    }
+}
+
 /// A model that exists in the emulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelEntry {

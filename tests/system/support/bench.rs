@@ -21,7 +21,7 @@ pub(crate) struct Bench {
 }
 
 /// A script in which the assistant says long things, for tests that talk over it.
-const TALKATIVE: &str = include_str!("../scenarios/talkative.json");
+pub(crate) const TALKATIVE: &str = include_str!("../scenarios/talkative.json");
 
 impl Bench {
     /// The server as a newcomer gets it, except that the greeting comes sooner.
@@ -44,7 +44,7 @@ impl Bench {
         }
         let mut config = ServerConfig { workers: 1, ..ServerConfig::default() };
         config.engine.greeting_delay = Some(Duration::from_millis(50));
-        let mut emulator = EmulatorConfig::default();
+        let mut emulator = EmulatorConfig::embedded();
         change(&mut config, &mut emulator);
         config.backend = Backend::Emulator(Box::new(emulator));
         Self { server: Server::build(config).await.expect("a server") }

@@ -160,11 +160,6 @@ impl Caller {
         self.until(code, |m| m["type"] == "error" && m["code"] == code).await
     }
 
-    /// The next thing, if one comes within `patience`.
-    pub(crate) async fn within(&mut self, patience: Duration) -> Option<Seen> {
-        tokio::time::timeout(patience, self.next()).await.ok()
-    }
-
     /// Reads on until a final line of this speaker that was not cut; returns its text.
     pub(crate) async fn final_line(&mut self, role: &str) -> String {
         let what = format!("a final line of the {role}");

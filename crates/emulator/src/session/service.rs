@@ -358,10 +358,12 @@ impl Service {
             return conversation.typed_in_vain(text);
         }
         self.audio.fresh = 0;
-        // The first text is the cue to speak first (§2.8), unless an earlier stream is continued.
+        // A bare greeting as the first text is the cue to speak first (§2.8), unless an earlier
+        // stream is continued. Anything else is a question, and is answered.
         let first = !conversation.has_begun() && !self.order.has_history();
+        let cue = first && is_bare_greeting(text);
         conversation.typed(now, text);
-        let mut steps = if first { script.hear(Heard::Greeting) } else { Vec::new() };
+        let mut steps = if cue { script.hear(Heard::Greeting) } else { Vec::new() };
         if steps.is_empty() {
             steps = script.hear(keys(text).map_or(Heard::Text(text), Heard::Dtmf));
         }
@@ -475,6 +477,12 @@ impl Service {
             self.send(Outbound::Head);
         }
     }
+}
+
+/// Whether a text says hello and nothing else.
+fn is_bare_greeting(text: &str) -> bool {
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    matches!(word.as_str(), "hi" | "hello" | "hey")
 }
 
 /// The telephone keys a text stands for: `DTMF 123#`, or keys with at least one that is no figure.
