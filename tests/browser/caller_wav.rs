@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example caller_wav -- call.wav`
 
+#![expect(clippy::print_stderr, reason = "a command line tool speaks on stderr")]
+
 use std::{env, process::ExitCode};
 
 use voice_emulator::voice::{Accent, synthesize};

@@ -88,6 +88,7 @@ pub(super) async fn open(
         record,
         _gone: gone,
         done: false,
+        severed: false,
     };
     if world.config.head != ResponseHead::Immediately && stream.first.is_empty() {
         // `None` is a session that ended without a word: an empty stream.

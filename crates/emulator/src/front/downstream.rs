@@ -30,6 +30,8 @@ pub(crate) struct EventStream {
     pub(crate) _gone: oneshot::Sender<Infallible>,
     /// Set once the last byte has been handed over.
     pub(crate) done: bool,
+    /// Set once the connection is being cut under this body.
+    pub(crate) severed: bool,
 }
 
 impl EventStream {
@@ -51,6 +53,10 @@ impl Body for EventStream {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.done {
             return Poll::Ready(None);
+        }
+        if self.severed {
+            // Nothing follows a cut, least of all the end of an orderly body.
+            return Poll::Pending;
         }
         loop {
             let Poll::Ready(next) = self.poll_next(context) else { return Poll::Pending };
@@ -80,10 +86,9 @@ impl Body for EventStream {
                     return Poll::Ready(Some(Err(reset())));
                 }
                 Some(Outbound::Cut) => {
-                    self.done = true;
+                    self.severed = true;
                     self.record.end("the connection was cut by the emulator");
                     self.cut.pull();
-                    // The connection is dropped with this body before it would be polled again.
                     return Poll::Pending;
                 }
                 Some(Outbound::End) | None => {
@@ -103,7 +108,7 @@ impl Body for EventStream {
 
 impl Drop for EventStream {
     fn drop(&mut self) {
-        if !self.done {
+        if !self.done && !self.severed {
             self.record.end("the client went away");
         }
     }

@@ -228,7 +228,7 @@ fn the_bank_tells_balances_transactions_and_branches() {
     assert!(failed.contains("once more"), "{failed}");
     assert!(hear(Heard::Text("[The caller has been silent for a while.]")).contains("still there"));
     assert!(hear(Heard::Dtmf("4021#")).contains("[get_account_balance"));
-    assert!(hear(Heard::Text("Good bye!")).ends_with("[end_call {}] [End]"));
+    assert!(hear(Heard::Text("Good bye!")).ends_with("[end_call {}]"));
 }
 
 #[test]
