@@ -51,10 +51,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How far a call is.
 ///
 /// ```text
-///   Configuring ──sessionConfig, first audio, or 300 ms──▶ Opening ──stream up──▶ Live
-///                                                            ▲                      │
-///                                                            └── stream lost, or ───┘
-///                                                                settings changed
+///   Configuring ──sessionConfig, or 300 ms──▶ Opening ──stream up──▶ Live
+///                                               ▲                      │
+///                                               └── stream lost, or ───┘
+///                                                   settings changed
 ///   any ──end()──▶ Ending ──all children gone, or deadline──▶ (stopped)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,6 @@ pub(crate) struct CallActor {
     transfer: Option<Addr<TransferDetector>>,
     cut: Arc<dyn Fn() + Send + Sync>,
 
-    wish: SessionConfig,
     settings: CallSettings,
     /// The number of the present stream; the first is 1.
     stream: u32,
@@ -200,7 +199,6 @@ impl CallActor {
             tools: None,
             transfer: None,
             cut,
-            wish,
             settings,
             stream: 0,
             transcribers: 0,

@@ -129,8 +129,6 @@ pub(crate) enum ClientEvent {
     Typed(String),
     /// The caller's opinion arrived.
     Rated(Feedback),
-    /// The first audio of the caller arrived.
-    AudioBegan,
     /// There is assistant audio to be heard, or there is none any more.
     Hearing(bool),
     /// The caller has heard everything, as was asked.
@@ -164,7 +162,6 @@ pub(crate) struct ClientActor {
     last_sign: Instant,
     ping_interval: Duration,
     dead_after: Duration,
-    audio_began: bool,
     hearing: bool,
     asked_when_heard: bool,
     /// Whether the client may hold audio that it was not told to flush.
@@ -205,7 +202,6 @@ impl ClientActor {
             last_sign: now,
             ping_interval: config.ping_interval,
             dead_after: config.dead_after,
-            audio_began: false,
             hearing: false,
             asked_when_heard: false,
             flushable: false,
@@ -233,9 +229,6 @@ impl ClientActor {
 
     fn on_caller_audio(&mut self, chunk: AudioChunk) {
         self.meters.caller_frames.inc();
-        if !std::mem::replace(&mut self.audio_began, true) {
-            self.report(ClientEvent::AudioBegan);
-        }
         match &self.stream {
             Some(stream) => drop(stream.offer(CallerAudio(chunk))),
             None => self.keep(chunk),

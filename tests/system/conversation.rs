@@ -122,7 +122,7 @@ async fn a_caller_who_wants_a_human_is_handed_over() {
 async fn audio_before_any_settings_is_kept_and_reaches_the_model() {
     let bench = Bench::with(|config, _| config.engine.greeting_delay = None).await;
     let mut caller = Caller::connect(&bench.sonic("")).await;
-    // No sessionConfig at all: the first frame starts the call.
+    // No sessionConfig at all: the call starts by itself, and nothing said before is lost.
     let speech = speech::say("Hello, is anybody there?");
     caller.speak(&speech).await;
     caller.message("session_start").await;

@@ -1,6 +1,7 @@
 //! Fifty callers at once.
 
 use futures::future::join_all;
+use voice_call::meters::Queue;
 
 use crate::support::{Bench, eventually};
 
@@ -21,5 +22,8 @@ async fn fifty_calls_at_once_are_all_answered_and_leave_nothing() {
     join_all(callers.into_iter().map(|caller| caller.hang_up())).await;
     eventually("fifty ends", || bench.ended("hung_up") == 50).await;
     assert_eq!(bench.meters().stream_restarts.get(), 0);
+    for queue in [Queue::FromSocket, Queue::CallerAudio, Queue::AssistantAudio, Queue::Playout] {
+        assert_eq!(bench.meters().drops(queue).get(), 0, "{queue:?}");
+    }
     bench.finish().await;
 }

@@ -268,7 +268,6 @@ impl Handler<ClientEvent> for CallActor {
                     "feedback"
                 );
             }
-            ClientEvent::AudioBegan => self.open_first_stream(ctx),
             ClientEvent::Hearing(hearing) => {
                 self.hearing = hearing;
                 self.set_busy(ctx);
@@ -325,19 +324,19 @@ impl Handler<ToolFinished> for CallActor {
 
     fn handle(&mut self, finished: ToolFinished, ctx: &mut Self::Context) {
         let ToolFinished { tool_use_id, name, input, result, outcome } = finished;
-        let Some(at) = self.pending_tools.iter().position(|id| *id == tool_use_id) else {
-            tracing::info!(name, tool_use_id, "a tool answered a stream that is gone");
-            return;
-        };
-        self.pending_tools.remove(at);
         tracing::info!(name, outcome = outcome.as_str(), "tool finished");
         self.tell(ServerMessage::ToolResult {
             tool_name: name.clone(),
             tool_result: result.clone(),
             tool_use_id: tool_use_id.clone(),
         });
-        if let Some(sonic) = &self.sonic {
-            control(&to(sonic), AnswerTool { tool_use_id, result });
+        let pending = self.pending_tools.iter().position(|id| *id == tool_use_id);
+        match (pending, &self.sonic) {
+            (Some(at), Some(sonic)) => {
+                self.pending_tools.remove(at);
+                control(&to(sonic), AnswerTool { tool_use_id, result });
+            }
+            _ => tracing::info!(name, tool_use_id, "the stream that asked for the tool is gone"),
         }
         if outcome == Outcome::Ok {
             let builtin = self.builtin(&name);

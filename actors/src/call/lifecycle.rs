@@ -75,7 +75,6 @@ impl CallActor {
             self.complain(problem.code, problem.message, false);
         }
         let changes_stream = settings.session != self.settings.session;
-        self.wish = wish;
         self.settings = settings;
         self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);
         self.watch_idle(ctx);

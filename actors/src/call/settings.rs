@@ -26,8 +26,6 @@ pub struct CallSettings {
     pub workflows: Vec<String>,
     /// The caller's time zone, for tools.
     pub timezone: Option<String>,
-    /// Whether the client wants `debugInfo`.
-    pub debug: bool,
 }
 
 /// A wish that cannot be met.
@@ -140,7 +138,6 @@ pub fn resolve(
         greets: wish.greeting_enabled.unwrap_or(true),
         workflows,
         timezone: wish.user_timezone.clone(),
-        debug: wish.debug.unwrap_or(false),
     };
     (settings, problems)
 }

@@ -77,8 +77,6 @@ pub struct SessionConfig {
     pub user_location: Option<String>,
     /// IANA time zone of the caller.
     pub user_timezone: Option<String>,
-    /// Whether `debugInfo` is wanted.
-    pub debug: Option<bool>,
 }
 
 /// What is wrong with a frame. The call goes on unless [`FrameError::is_fatal`].

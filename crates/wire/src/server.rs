@@ -136,11 +136,6 @@ pub enum ServerMessage {
         /// Whether the call is over.
         fatal: bool,
     },
-    /// For developers, when `sessionConfig.debug` asks.
-    DebugInfo {
-        /// Free form.
-        data: Value,
-    },
 }
 
 /// Which program answers; also what `/api/version` says.
