@@ -4,7 +4,7 @@
 //! Nova Sonic. The emulator's voice and ear, the audio bridge and the tests call it.
 //!
 //! - [`pcm`]: bytes to samples and back, also when a frame ends in the middle of a sample
-//! - [`resample`]: a streaming resampler that neither shifts nor shortens what passes through
+//! - [`mod@resample`]: a streaming resampler that neither shifts nor shortens what passes through
 //! - [`activity`]: when somebody starts and stops speaking
 
 pub mod activity;

@@ -79,7 +79,7 @@ pub struct SessionConfig {
     pub user_timezone: Option<String>,
 }
 
-/// What is wrong with a frame. The call goes on unless [`FrameError::is_fatal`].
+/// What is wrong with a frame. The call goes on all the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The audio ends in the middle of a sample.
