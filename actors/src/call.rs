@@ -19,7 +19,6 @@ use std::{
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Recipient, SpawnHandle};
-use tracing::Instrument;
 use voice_call::{CallId, EndReason, Role, meters::Queue, meters::ReasonLabel};
 use voice_wire::{ServerMessage, SessionConfig};
 
@@ -117,7 +116,7 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
     let id = lease.id().clone();
     let end_reason = Arc::new(std::sync::OnceLock::new());
     let span = tracing::info_span!("call", call = %id);
-    let _entered = span.clone().entered();
+    let _within = span.clone().entered();
 
     let mut ctx = Context::<CallActor>::new();
     let me = ctx.address();
@@ -143,9 +142,9 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
     );
     meters.calls_started.inc();
     let last_words = Outbox::new(socket.out, Queue::ToSocket, &meters);
-    let (cut, spoken_span) = (socket.cut, span.clone());
-    supervise::spawn_root(ctx.into_future(call).instrument(span), move |exit| {
-        let _entered = spoken_span.entered();
+    let cut = socket.cut;
+    supervise::spawn_root(ctx.into_future(call), move |exit| {
+        let _entered = span.entered();
         let reason = match (&exit, end_reason.get()) {
             (Exit::Stopped, Some(reason)) => reason.clone(),
             _ => EndReason::SupervisorFailed,

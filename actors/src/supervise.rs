@@ -14,6 +14,7 @@ use std::{any::Any, future::Future, panic::AssertUnwindSafe};
 use actix::{Actor, Addr, AsyncContext, Context, Message, Recipient};
 use futures::FutureExt;
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 use voice_call::{Meters, Role, meters::ChildLabel};
 
 use crate::mailbox::control;
@@ -135,6 +136,8 @@ where
     F: Future<Output = ()> + 'static,
     E: FnOnce(Exit) + 'static,
 {
+    // What it logs belongs to the call in whose span it was started.
+    let future = future.in_current_span();
     let task = tokio::task::spawn_local(AssertUnwindSafe(future).catch_unwind());
     let abort = task.abort_handle();
     tokio::task::spawn_local(async move {

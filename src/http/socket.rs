@@ -289,8 +289,7 @@ impl Actor for Socket {
         let cut = self.cut.clone();
         let socket =
             SocketSide { out: ctx.address().recipient(), cut: Arc::new(move || cut.now()) };
-        let span = tracing::info_span!("call", call = %lease.id());
-        let to_call = span.in_scope(|| start_call(&self.engine, lease, socket));
+        let to_call = start_call(&self.engine, lease, socket);
         self.line = Some(Line { to_call, linger: None });
     }
 }
