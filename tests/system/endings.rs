@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use voice_emulator::{Fault, FaultKind};
+use voice_emulator::{Fault, FaultKind, Refusal, script::Scenario};
 
 use crate::support::{Bench, Caller, eventually, speech};
 
@@ -103,5 +103,55 @@ async fn goodbye_ends_the_call_after_it_was_heard() {
     assert_eq!(caller.closed().await, (1000, "Call completed".into()));
     assert!(speech::loudness(&caller.heard()) > 100.0);
     assert_eq!(bench.ended("completed"), 1);
+    bench.finish().await;
+}
+
+#[actix_web::test]
+async fn hanging_up_while_a_tool_runs_stops_the_tool() {
+    let (tools, empty) = (tempfile::tempdir(), tempfile::tempdir());
+    let (tools, empty) = (tools.expect("a folder"), empty.expect("a folder"));
+    let slow = json!({
+        "name": "ponder",
+        "description": "Thinks for a minute.",
+        "input_schema": {"type": "object", "properties": {}},
+        "execute": {"kind": "static", "default": {"result": {"done": true}, "delay_ms": 60_000}},
+    });
+    std::fs::write(tools.path().join("ponder.json"), slow.to_string()).expect("a tool file");
+    let script = json!({
+        "name": "pondering",
+        "start": "open",
+        "states": {
+            "open": {
+                "turns": [{"when": {"any": true}, "do": [{"call": {"tool": "ponder"}}], "goto": "over"}],
+            },
+            "over": {"end": true},
+        },
+    });
+    let bench = Bench::with(|config, emulator| {
+        config.engine.greeting_delay = None;
+        config.dirs.tools = tools.path().to_owned();
+        config.dirs.workflows = empty.path().to_owned();
+        config.dirs.prompts = empty.path().to_owned();
+        emulator.scenario = Scenario::parse(&script.to_string()).expect("the script").into();
+    })
+    .await;
+    let mut caller = bench.call().await;
+    caller.type_text("Think about it").await;
+    caller.message("tool_use").await;
+    eventually("the tool at work", || bench.meters().live_tasks.get() == 1).await;
+    caller.hang_up().await;
+    bench.finish().await;
+}
+
+#[actix_web::test]
+async fn hanging_up_while_the_stream_is_opened_anew() {
+    let bench = Bench::with(|_, emulator| {
+        emulator.faults = vec![Fault::at_open(FaultKind::Refuse(Refusal::Throttling))];
+    })
+    .await;
+    let mut caller = Caller::connect(&bench.sonic("")).await;
+    caller.configure(json!({})).await;
+    eventually("the second attempt", || bench.meters().stream_restarts.get() >= 1).await;
+    caller.hang_up().await;
     bench.finish().await;
 }
