@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use voice_actors::EngineConfig;
 use voice_aws::{BedrockConfig, Credentials};
 use voice_catalog::Dirs;
-use voice_emulator::{EmulatorConfig, script::Scenario};
+use voice_emulator::{EmulatorConfig, RecordLimits, script::Scenario};
 use voice_sonic::ModelFamily;
 
 use crate::telemetry::LogFormat;
@@ -337,6 +337,7 @@ impl ServeArgs {
         let backend = match self.sonic_backend {
             SonicBackend::Emulator => Backend::Emulator(Box::new(EmulatorConfig {
                 scenario: load_scenario(self.emulator_scenario.as_ref(), "EMULATOR_SCENARIO")?,
+                record: RecordLimits::nothing(),
                 ..EmulatorConfig::embedded()
             })),
             SonicBackend::Bedrock => Backend::Bedrock {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Parser;
-use voice_emulator::{Emulator, EmulatorConfig};
+use voice_emulator::{Emulator, EmulatorConfig, RecordLimits};
 use voice_s2s::{
     BuildError, Server,
     config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, ServeArgs, load_scenario},
@@ -87,6 +87,7 @@ fn emulate(args: EmulatorArgs) -> anyhow::Result<ExitCode> {
         tls_listen: args.tls_port.map(local),
         scenario: load_scenario(args.scenario.as_ref(), "--scenario")?,
         echo: args.echo,
+        record: RecordLimits::nothing(),
         ..EmulatorConfig::default()
     })?;
     let keep_ca = args.ca_file.is_some();

@@ -80,13 +80,14 @@ impl<M: Send + 'static> Outbox<M> {
         }
     }
 
-    /// Offers a message; when there is no room it is dropped and counted.
+    /// Offers a message; when there is no room it is dropped and counted. What is meant for a
+    /// receiver that is gone is no loss.
     pub fn offer(&self, message: M) -> bool {
-        let taken = matches!(self.try_offer(message), Offered::Taken);
-        if !taken {
+        let offered = self.try_offer(message);
+        if matches!(offered, Offered::Full(_)) {
             self.drops.inc();
         }
-        taken
+        matches!(offered, Offered::Taken)
     }
 
     /// Sends a rare message that must not be lost, past the size limit.
