@@ -8,9 +8,9 @@ use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voice_actors::EngineConfig;
 use voice_aws::{BedrockConfig, Credentials};
-use voice_catalog::Dirs;
+use voice_catalog::{Dirs, Limits, Rules};
 use voice_emulator::{EmulatorConfig, script::Scenario};
-use voice_sonic::ModelFamily;
+use voice_sonic::{ModelFamily, voices::voices};
 
 use crate::telemetry::LogFormat;
 
@@ -80,6 +80,17 @@ pub struct ServeArgs {
     /// Folder of the prompt files.
     #[arg(long, env, default_value = "prompts")]
     pub prompts_dir: PathBuf,
+    /// How often, in seconds, to look for changed tool, workflow and prompt files, or `off`. New
+    /// calls get what changed; files with errors change nothing.
+    #[arg(long, env, default_value = "1")]
+    pub catalog_reload: Interval,
+    /// Most bytes that the system prompt of a call may have: persona, speech, guardrails and
+    /// workflows together.
+    #[arg(long, env, default_value_t = Limits::default().system_prompt)]
+    pub max_prompt_bytes: usize,
+    /// Most bytes that the tools of a call may have together.
+    #[arg(long, env, default_value_t = Limits::default().tools_total)]
+    pub max_tools_bytes: usize,
     /// Folder of the page.
     #[arg(long, env, default_value = "static")]
     pub static_dir: PathBuf,
@@ -219,6 +230,10 @@ pub struct ServerConfig {
     pub model_id: String,
     /// Folders of tools, workflows and prompts.
     pub dirs: Dirs,
+    /// How often to look for changed files there; `None`: never.
+    pub catalog_reload: Option<Duration>,
+    /// How large they may be.
+    pub limits: Limits,
     /// Folder of the page.
     pub static_dir: PathBuf,
     /// Folder for what the server writes.
@@ -264,6 +279,8 @@ impl Default for ServerConfig {
                 workflows: "workflows".into(),
                 prompts: "prompts".into(),
             },
+            catalog_reload: Some(Duration::from_secs(1)),
+            limits: Limits::default(),
             static_dir: "static".into(),
             data_dir: "data".into(),
             sonic_open_deadline: Duration::from_secs(20),
@@ -275,6 +292,17 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    /// What tools, workflows and prompts are checked against.
+    pub fn rules(&self) -> Rules {
+        let names = |family| voices(family).iter().map(|voice| voice.id.to_owned());
+        let others = [ModelFamily::Sonic1, ModelFamily::Sonic2];
+        Rules {
+            limits: self.limits,
+            voices: names(self.engine.model).collect(),
+            other_voices: others.into_iter().flat_map(names).collect(),
+        }
+    }
+
     /// What the port to Bedrock needs, given who signs and where to connect.
     pub fn bedrock(&self, credentials: Credentials, endpoint: Option<String>) -> BedrockConfig {
         BedrockConfig {
@@ -367,6 +395,12 @@ impl ServeArgs {
                 tools: self.tools_dir,
                 workflows: self.workflows_dir,
                 prompts: self.prompts_dir,
+            },
+            catalog_reload: self.catalog_reload.0,
+            limits: Limits {
+                system_prompt: self.max_prompt_bytes,
+                tools_total: self.max_tools_bytes,
+                ..Limits::default()
             },
             static_dir: self.static_dir,
             data_dir: self.data_dir,

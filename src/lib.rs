@@ -7,6 +7,7 @@
 pub mod config;
 pub mod healthcheck;
 mod http;
+mod reload;
 pub mod shutdown;
 pub mod telemetry;
 mod wiring;
@@ -17,7 +18,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle};
 use tokio::task::JoinHandle;
 use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
 use voice_call::Meters;
-use voice_catalog::Snapshot;
+use voice_catalog::Catalog;
 use voice_emulator::Emulator;
 use voice_wire::server::Version;
 
@@ -43,6 +44,8 @@ pub struct Running {
     state: Arc<State>,
     handle: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
+    /// Looks for changed tools, workflows and prompts; absent when it is switched off.
+    reloading: Option<JoinHandle<()>>,
     emulator: Option<Emulator>,
 }
 
@@ -88,7 +91,7 @@ impl Server {
         if !config.static_dir.is_dir() {
             return Err(BuildError::StaticDir(config.static_dir));
         }
-        let catalog = load_catalog(&config)?;
+        let catalog = open_catalog(&config)?;
         let wiring = wiring::wire(&config).await?;
         let meters = Meters::default();
         let registry = Registry::start(meters.clone());
@@ -100,7 +103,9 @@ impl Server {
         let ports = Ports { sonic: wiring.sonic, catalog: catalog.clone() };
         let model = config.engine.model;
         let engine = Engine::new(config.engine.clone(), ports, meters.clone(), identity.clone());
-        let (tools, workflows) = (catalog.tools().len(), catalog.workflows().len());
+        let loaded = catalog.snapshot();
+        let (tools, workflows) = (loaded.tools().len(), loaded.workflows().len());
+        let watching = catalog.clone();
         let state =
             Arc::new(State::new(engine, registry, catalog, meters, identity, wiring.status, model));
 
@@ -133,6 +138,9 @@ impl Server {
         })?;
         let server = server.run();
         let handle = server.handle();
+        let reloading = config
+            .catalog_reload
+            .map(|interval| reload::start(watching, interval, state.meters.clone()));
         let serving = tokio::task::spawn_local(server);
         Ok(Running {
             addr,
@@ -142,17 +150,19 @@ impl Server {
             state,
             handle,
             serving,
+            reloading,
             emulator: wiring.emulator,
         })
     }
 }
 
-fn load_catalog(config: &ServerConfig) -> Result<Arc<Snapshot>, BuildError> {
-    let (snapshot, warnings) = Snapshot::load(&config.dirs).map_err(BuildError::Catalog)?;
+fn open_catalog(config: &ServerConfig) -> Result<Catalog, BuildError> {
+    let (catalog, warnings) =
+        Catalog::open(config.dirs.clone(), config.rules()).map_err(BuildError::Catalog)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Ok(Arc::new(snapshot))
+    Ok(catalog)
 }
 
 fn version() -> Version {
@@ -193,6 +203,11 @@ impl Running {
         &self.state.registry
     }
 
+    /// Tools, workflows and prompts.
+    pub fn catalog(&self) -> &Catalog {
+        &self.state.catalog
+    }
+
     /// What the server counts.
     pub fn meters(&self) -> &Meters {
         &self.state.meters
@@ -223,6 +238,9 @@ impl Running {
     /// Stops in order: no new calls, every call ends within `grace`, then the connections and
     /// the embedded emulator.
     pub async fn stop(self, grace: Duration) -> DrainReport {
+        if let Some(reloading) = &self.reloading {
+            reloading.abort();
+        }
         let report = self.state.registry.drain(grace).await;
         self.handle.stop(true).await;
         let _ = self.serving.await;

@@ -21,6 +21,7 @@ use std::{
 use actix::{Actor, Addr, AsyncContext, Context, Recipient, SpawnHandle};
 use tracing::Instrument;
 use voice_call::{CallId, EndReason, Role, meters::Queue, meters::ReasonLabel};
+use voice_catalog::Snapshot;
 use voice_wire::{ServerMessage, SessionConfig};
 
 use self::{
@@ -69,6 +70,9 @@ enum Phase {
 pub(crate) struct CallActor {
     id: CallId,
     engine: Engine,
+    /// The tools, workflows and prompts of the moment it started; files that change later are
+    /// none of its business.
+    catalog: Arc<Snapshot>,
     phase: Phase,
     /// Why the call ends; the watcher in [`start_call`] counts it.
     end_reason: Arc<std::sync::OnceLock<EndReason>>,
@@ -183,12 +187,13 @@ impl CallActor {
         end_reason: Arc<std::sync::OnceLock<EndReason>>,
     ) -> Self {
         let wish = SessionConfig::default();
-        let (settings, _) =
-            settings::resolve(&wish, &engine.shared.config, &engine.shared.ports.catalog);
+        let catalog = engine.shared.ports.catalog.snapshot();
+        let (settings, _) = settings::resolve(&wish, &engine.shared.config, &catalog);
         let idle = Idle::new(None, 0, Instant::now());
         Self {
             id,
             engine,
+            catalog,
             phase: Phase::Configuring,
             end_reason,
             children,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use voice_call::{Meters, SonicPort};
-use voice_catalog::Snapshot;
+use voice_catalog::Catalog;
 use voice_sonic::ModelFamily;
 use voice_wire::server::Version;
 
@@ -25,7 +25,7 @@ pub struct Ports {
     /// Opens streams to Nova Sonic.
     pub sonic: Arc<dyn SonicPort>,
     /// Tools, workflows and prompts. A call keeps the snapshot it started with.
-    pub catalog: Arc<Snapshot>,
+    pub catalog: Catalog,
 }
 
 /// What the server says about itself to clients.

@@ -159,7 +159,7 @@ impl CallActor {
     }
 
     fn builtin(&self, tool: &str) -> Option<Builtin> {
-        self.engine.shared.ports.catalog.tool(tool).and_then(|tool| tool.builtin())
+        self.catalog.tool(tool).and_then(|tool| tool.builtin())
     }
 
     // Figures.

@@ -49,7 +49,7 @@ impl CallActor {
                 self.transcriber = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor));
             }
             Role::Tools => {
-                let catalog = self.engine.shared.ports.catalog.clone();
+                let catalog = self.catalog.clone();
                 let deadline = self.engine.shared.config.tool_deadline;
                 let actor = ToolRunner::new(catalog, deadline, meters.clone(), to(&me));
                 self.tools = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor));
@@ -70,7 +70,7 @@ impl CallActor {
             return;
         }
         let shared = self.engine.shared.clone();
-        let (settings, problems) = settings::resolve(&wish, &shared.config, &shared.ports.catalog);
+        let (settings, problems) = settings::resolve(&wish, &shared.config, &self.catalog);
         for problem in problems {
             self.complain(problem.code, problem.message, false);
         }

@@ -12,6 +12,7 @@ use crate::{
     position::Position,
     problem::{Problem, Problems},
     prompt::{self, Prompt, PromptKind},
+    rules::Rules,
     source::{self, Dirs, SourceFile, Sources},
     tool::{self, Tool},
     workflow::{self, Workflow},
@@ -29,23 +30,35 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads and checks the three folders.
+    /// Reads the three folders and checks them against the default rules.
     ///
     /// On success the warnings come along. When anything is an error, every error and every
     /// warning comes back, sorted by file and line.
     pub fn load(dirs: &Dirs) -> Result<(Self, Vec<Problem>), Problems> {
+        Self::load_by(dirs, &Rules::default())
+    }
+
+    /// [`Snapshot::load`] with rules of the operator's.
+    pub fn load_by(dirs: &Dirs, rules: &Rules) -> Result<(Self, Vec<Problem>), Problems> {
         let (sources, problems) = source::read(dirs);
-        Self::assemble(&sources, problems)
+        Self::assemble(&sources, problems, rules)
     }
 
     /// Checks files that are already in memory; otherwise as [`Snapshot::load`].
     pub fn build(sources: &Sources) -> Result<(Self, Vec<Problem>), Problems> {
-        Self::assemble(sources, Vec::new())
+        Self::build_by(sources, &Rules::default())
     }
 
-    fn assemble(
+    /// [`Snapshot::build`] with rules of the operator's.
+    pub fn build_by(sources: &Sources, rules: &Rules) -> Result<(Self, Vec<Problem>), Problems> {
+        Self::assemble(sources, Vec::new(), rules)
+    }
+
+    /// Makes a snapshot of files of which some may have `problems` already.
+    pub(crate) fn assemble(
         sources: &Sources,
         mut problems: Vec<Problem>,
+        rules: &Rules,
     ) -> Result<(Self, Vec<Problem>), Problems> {
         let mut broken = Broken::default();
         let mut snapshot = Self { start_workflow: Tool::start_workflow(), ..Self::default() };
@@ -86,6 +99,7 @@ impl Snapshot {
             |prompt: &Prompt| prompt.kind == PromptKind::Persona && prompt.is_default();
         snapshot.prompts.sort_by_key(|prompt| !is_default(prompt));
         references::check(&snapshot, &broken, sources, &mut problems);
+        let _ = rules;
         problems.sort_by(|a, b| {
             (&a.file, a.line, a.column, a.severity).cmp(&(&b.file, b.line, b.column, b.severity))
         });
