@@ -9,6 +9,7 @@ pub mod idle;
 pub mod latency;
 pub mod ledger;
 pub mod settings;
+pub mod workflow;
 
 mod conversation;
 mod lifecycle;
