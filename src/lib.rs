@@ -4,6 +4,7 @@
 //! happens in a call is the engine's (`voice-actors`); here bytes are moved, requests are
 //! answered, and the parts are wired together.
 
+pub mod check;
 pub mod config;
 pub mod healthcheck;
 mod http;
@@ -12,7 +13,7 @@ pub mod shutdown;
 pub mod telemetry;
 mod wiring;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use tokio::task::JoinHandle;
@@ -22,7 +23,7 @@ use voice_catalog::Catalog;
 use voice_emulator::Emulator;
 use voice_wire::server::Version;
 
-use config::ServerConfig;
+use config::{BadSetting, ServerConfig};
 use http::State;
 
 /// How long open connections get after the last call has ended.
@@ -72,15 +73,15 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
-    /// The page is not where it should be.
-    #[error("STATIC_DIR: {0} is no folder; start in the repository or name the folder of the page")]
-    StaticDir(PathBuf),
+    /// Settings do not go with the files they name.
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
 }
 
 impl BuildError {
     /// Whether the configuration or an input file is at fault (exit code 64).
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Catalog(_) | Self::StaticDir(_) | Self::Bedrock(_))
+        matches!(self, Self::Catalog(_) | Self::Setting(_) | Self::Bedrock(_))
     }
 }
 
@@ -88,10 +89,11 @@ impl Server {
     /// Loads the catalog, wires the ports, and starts to listen. Must be called inside an actix
     /// system; the workers are threads of their own.
     pub async fn build(config: ServerConfig) -> Result<Running, BuildError> {
-        if !config.static_dir.is_dir() {
-            return Err(BuildError::StaticDir(config.static_dir));
-        }
         let catalog = open_catalog(&config)?;
+        let contradictions = config::contradictions(&config, Some(&catalog.snapshot()));
+        if let Some(bad) = contradictions.into_iter().next() {
+            return Err(bad.into());
+        }
         let wiring = wiring::wire(&config).await?;
         let meters = Meters::default();
         let registry = Registry::start(meters.clone());

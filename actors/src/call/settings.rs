@@ -99,6 +99,8 @@ pub fn resolve(
         workflows: &workflows,
         location: wish.user_location.as_deref(),
         timezone: wish.user_timezone.as_deref(),
+        date: None,
+        attributes: None,
     };
     let system_prompt = catalog.system_prompt(&request).unwrap_or_else(|unknown| {
         // Every name was looked up above.
