@@ -322,6 +322,22 @@ fn the_bank_files_a_dispute_and_hands_over() {
 }
 
 #[test]
+fn a_dispute_is_filed_once_however_fast_the_caller_is() {
+    let mut bank = Bank::new();
+    for text in ["I want to dispute a payment", "4021", "1188"] {
+        bank.text(text);
+    }
+    let mut script = bank.script;
+    let moved = json!({"currentStep": "x"});
+    talk(&mut script, Heard::Text("the second"));
+    // The answer to the step before comes after the caller's yes.
+    talk(&mut script, Heard::Text("yes"));
+    let filed = talk(&mut script, answer("advance_workflow", &moved));
+    assert!(filed.contains("[dispute_transaction"), "{filed}");
+    assert_eq!(talk(&mut script, answer("advance_workflow", &moved)), "");
+}
+
+#[test]
 fn after_a_dispute_the_bank_goes_on_with_something_else() {
     let mut bank = Bank::new();
     for text in ["I want to dispute a payment", "4021", "1188", "the second", "yes"] {
