@@ -30,7 +30,7 @@ use serde_json::Value;
 pub use backend::{Backend, Fault, Run};
 #[cfg(feature = "clients")]
 pub use clients::{
-    ClientOptions, Clients, McpServer, McpServers, McpTransport, Secrets, SetupError,
+    ClientOptions, Clients, McpServer, McpServers, McpTransport, SdkConfig, Secrets, SetupError,
     WrongMcpServers,
 };
 pub use executors::Executors;

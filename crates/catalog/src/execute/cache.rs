@@ -143,6 +143,7 @@ mod tests {
         for index in 0..20 {
             cache.put(key(1, json!({"i": index})), json!(long), second * 9, now);
         }
-        assert!(cache.bytes <= MAX_BYTES && cache.entries.len() < 20);
+        assert!(cache.bytes <= MAX_BYTES, "{}", cache.bytes);
+        assert_eq!(cache.get(&key(1, json!({"i": 19})), now), Some(json!(long)), "the latest");
     }
 }

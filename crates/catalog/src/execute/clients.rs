@@ -22,6 +22,8 @@ use crate::{
     tool::{Executor, Tool},
 };
 
+/// Region, credentials and endpoints of AWS, as the SDK knows them.
+pub use aws_config::SdkConfig;
 pub use secrets::Secrets;
 pub use servers::{McpServer, McpServers, McpTransport, WrongMcpServers};
 
@@ -35,7 +37,7 @@ pub struct ClientOptions {
     /// Region, credentials and endpoints of AWS. When absent the default chain is asked at the
     /// first use, which knows `AWS_ENDPOINT_URL_LAMBDA` and
     /// `AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME`.
-    pub aws: Option<aws_config::SdkConfig>,
+    pub aws: Option<SdkConfig>,
     /// The MCP servers tools may name.
     pub mcp: McpServers,
 }

@@ -14,7 +14,7 @@ use rmcp::{
     model::{CallToolRequestParams, CallToolResult, Tool as ServerTool},
     service::RunningService,
     transport::{
-        StreamableHttpClientTransport, TokioChildProcess,
+        StreamableHttpClientTransport, TokioChildProcess, common::client_side_sse::SseRetryPolicy,
         streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
@@ -43,6 +43,17 @@ const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE",
 const UNREACHABLE: &str = "The service cannot be reached.";
 
 type Connection = RunningService<RoleClient, ()>;
+
+/// A stream that breaks is taken up again once. The SDK's own default goes on for ever, and a
+/// call on a dead server would wait for all of its time. A server may ask for a longer pause.
+#[derive(Debug)]
+struct OneRetry;
+
+impl SseRetryPolicy for OneRetry {
+    fn retry(&self, attempts: usize) -> Option<Duration> {
+        (attempts == 0).then_some(Duration::from_millis(300))
+    }
+}
 
 /// The servers and their connections.
 pub(super) struct Mcp {
@@ -194,10 +205,11 @@ impl Mcp {
                     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(()))?;
                     custom.insert(name, value);
                 }
-                let config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
+                let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
                     .custom_headers(custom)
                     .max_sse_event_size(MAX_MESSAGE_BYTES)
                     .max_json_response_size(MAX_MESSAGE_BYTES);
+                config.retry_config = Arc::new(OneRetry);
                 let transport =
                     StreamableHttpClientTransport::with_client(self.http.clone(), config);
                 ().serve(transport).await.map_err(|error| unreachable(&error))
