@@ -65,6 +65,10 @@ impl Executors {
         context: &ToolContext,
     ) -> Result<Value, ToolError> {
         let arguments = check_arguments(tool, input)?;
+        // These take no time, and the engine reads their results: nothing is cut off them.
+        if let Executor::Builtin(builtin) = &tool.execute {
+            return builtin::run(*builtin, &arguments, context);
+        }
         let rules = &tool.rules;
         let key =
             rules.cache_ttl.map(|ttl| (Key::new(&tool.name, rules.revision, &arguments), ttl));
@@ -74,7 +78,7 @@ impl Executors {
             return Ok(answer);
         }
         let _place = self.take_place(tool)?;
-        let attempts = self.attempts(tool, &arguments, context);
+        let attempts = self.attempts(tool, &arguments);
         let answer =
             timeout(rules.timeout, attempts).await.map_err(|_| ToolError::TimedOut {
                 tool: tool.name.clone(),
@@ -91,12 +95,10 @@ impl Executors {
         &self,
         tool: &Tool,
         arguments: &Map<String, Value>,
-        context: &ToolContext,
     ) -> Result<Value, ToolError> {
         let backend = match &tool.execute {
-            Executor::Builtin(builtin) => return builtin::run(*builtin, arguments, context),
             Executor::Static(table) => return answer(table, tool, arguments).await,
-            Executor::None => None,
+            Executor::Builtin(_) | Executor::None => None,
             _ => self.backend.as_ref(),
         };
         let Some(backend) = backend else {
@@ -111,6 +113,7 @@ impl Executors {
             let again = may_pass && tool.rules.idempotent && attempt < tool.rules.retries;
             tracing::warn!(tool = tool.name, attempt, again, detail, "a tool failed");
             if !again {
+                let message = shape::shorten(message);
                 return Err(ToolError::Failed { tool: tool.name.clone(), message });
             }
             sleep(FIRST_BACKOFF * 2_u32.saturating_pow(attempt)).await;

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// The key that says that something was cut.
 const MARKER: &str = "_truncated";
 
+/// Longest text of a failure, in characters.
+const MAX_FAILURE_CHARS: usize = 1000;
+
 /// The part of an answer that a file asks for; a text that holds an object or a list is decoded.
 #[cfg_attr(not(feature = "clients"), expect(dead_code, reason = "only clients get answers"))]
 pub(super) fn select(answer: Value, pointer: Option<&str>) -> Option<Value> {
@@ -57,6 +60,14 @@ pub(super) fn cut(result: Map<String, Value>, max_bytes: usize) -> Value {
         items = (items * 2 / 3).max(1);
     }
     json!({ MARKER: marker })
+}
+
+/// A failure's text within what a model needs of it; an MCP server may write a whole page.
+pub(super) fn shorten(message: String) -> String {
+    match message.char_indices().nth(MAX_FAILURE_CHARS) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
+    }
 }
 
 fn shrink(value: &Value, chars: usize, items: usize, depth: usize) -> Value {

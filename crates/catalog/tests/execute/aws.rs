@@ -114,3 +114,39 @@ async fn passages_of_a_knowledge_base_come_with_their_source() {
     let count = "/retrievalConfiguration/vectorSearchConfiguration/numberOfResults";
     assert_eq!(body.pointer(count), Some(&json!(3)));
 }
+
+/// Set in the child process that takes everything from its environment.
+const CHILD: &str = "AWS_TEST_CHILD";
+
+#[tokio::test]
+async fn child() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let executors = Executors::with_clients(ClientOptions::default()).unwrap();
+    let lambda = one_tool(json!({"kind": "lambda", "function": "f"}));
+    assert_eq!(run(&executors, &lambda, json!({})).await.unwrap(), json!({"answer": 1}));
+    let search =
+        one_tool(json!({"kind": "knowledge_base", "knowledge_base_id": "A", "query": "q"}));
+    assert_eq!(run(&executors, &search, json!({})).await.unwrap(), json!({"passages": []}));
+}
+
+#[tokio::test]
+async fn the_environment_leads_the_clients_elsewhere() {
+    let backend = Backend::start(|_| Reply::Json(200, json!({"answer": 1}))).await;
+    let search = Backend::start(|_| Reply::Json(200, json!({"retrievalResults": []}))).await;
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "aws::child"])
+        .env(CHILD, "1")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_ENDPOINT_URL_LAMBDA", backend.url(""))
+        .env("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", search.url(""))
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!((backend.seen().len(), search.seen().len()), (1, 1));
+}

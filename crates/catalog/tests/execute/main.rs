@@ -4,6 +4,7 @@
 
 mod aws;
 mod backend;
+mod everything;
 mod http;
 mod mcp;
 mod rules;

@@ -79,13 +79,14 @@ async fn only_what_may_pass_is_tried_again() {
     let answers = |run| match run {
         0 => Err(Fault::passing("busy", "busy")),
         1 => Ok(json!([1])),
-        _ => Err(Fault::lasting("no", "no")),
+        _ => Err(Fault::lasting("no".repeat(9000), "no")),
     };
     let (scripted, executors) = scripted(0, answers);
     let catalog = tool(json!({"idempotent": true, "retries": 3}));
     let answer = run(&executors, &catalog, json!({})).await.unwrap();
     assert_eq!(answer, json!({"result": [1]}), "a result is an object");
-    assert_eq!(told(run(&executors, &catalog, json!({})).await), "no");
+    let long = told(run(&executors, &catalog, json!({})).await);
+    assert_eq!(long.chars().count(), 1001, "a failure is told in short");
     assert_eq!(scripted.runs.load(Ordering::SeqCst), 3);
 }
 
