@@ -102,7 +102,8 @@ impl Server {
             backend: wiring.backend,
             has_credentials: wiring.has_credentials,
         };
-        let ports = Ports { sonic: wiring.sonic, catalog: catalog.clone() };
+        let ports =
+            Ports { sonic: wiring.sonic, catalog: catalog.clone(), executors: Arc::default() };
         let model = config.engine.model;
         let engine = Engine::new(config.engine.clone(), ports, meters.clone(), identity.clone());
         let loaded = catalog.snapshot();

@@ -56,7 +56,8 @@ fn state() -> Arc<State> {
         backend: "emulator",
         has_credentials: true,
     };
-    let ports = Ports { sonic: Arc::new(NobodyThere), catalog: catalog.clone() };
+    let ports =
+        Ports { sonic: Arc::new(NobodyThere), catalog: catalog.clone(), executors: Arc::default() };
     let engine = Engine::new(EngineConfig::default(), ports, meters.clone(), identity.clone());
     Arc::new(State::new(
         engine,

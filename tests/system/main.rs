@@ -18,3 +18,6 @@ mod settings;
 mod shutdown;
 mod slow_client;
 mod stream_faults;
+mod tools;
+mod transfer;
+mod workflows;

@@ -42,6 +42,7 @@ pub fn resolve(
     wish: &SessionConfig,
     engine: &EngineConfig,
     catalog: &Snapshot,
+    now: jiff::Timestamp,
 ) -> (CallSettings, Vec<ConfigProblem>) {
     let mut problems = Vec::new();
     let mut problem = |code, message: String| problems.push(ConfigProblem { code, message });
@@ -72,12 +73,15 @@ pub fn resolve(
         }
     });
 
+    let of_persona = persona.and_then(|id| catalog.persona(id));
+    let persona_workflows = of_persona.and_then(|persona| persona.workflows());
+    let persona_tools = of_persona.and_then(|persona| persona.tools());
     let workflows = known(
-        wish.linked_workflows.as_deref().unwrap_or_default(),
+        wish.linked_workflows.as_deref().or(persona_workflows.as_deref()).unwrap_or_default(),
         |id| catalog.workflow(id).is_some(),
         |id| problem("unknown_workflow", format!("config.linkedWorkflows: no workflow {id:?}")),
     );
-    let selected = wish.selected_tools.as_deref().map(|names| {
+    let selected = wish.selected_tools.as_deref().or(persona_tools.as_deref()).map(|names| {
         known(
             names,
             |name| catalog.tool(name).is_some(),
@@ -91,6 +95,7 @@ pub fn resolve(
         input_schema: offer.input_schema,
     });
 
+    let date = today(now, wish.user_timezone.as_deref());
     let request = PromptRequest {
         persona,
         system_prompt: wish.system_prompt.as_deref(),
@@ -99,7 +104,7 @@ pub fn resolve(
         workflows: &workflows,
         location: wish.user_location.as_deref(),
         timezone: wish.user_timezone.as_deref(),
-        date: None,
+        date: Some(&date),
         attributes: None,
     };
     let system_prompt = catalog.system_prompt(&request).unwrap_or_else(|unknown| {
@@ -144,13 +149,25 @@ pub fn resolve(
     (settings, problems)
 }
 
+/// The date where the caller is, in words.
+fn today(now: jiff::Timestamp, timezone: Option<&str>) -> String {
+    let zone = timezone.and_then(|name| jiff::tz::TimeZone::get(name.trim()).ok());
+    now.to_zoned(zone.unwrap_or(jiff::tz::TimeZone::UTC)).strftime("%A, %-d %B %Y").to_string()
+}
+
+/// Whose voice, tools and workflows the call has. A client that brings a text of its own and
+/// names no persona has none: nothing of a bank belongs to somebody else's prompt.
 fn persona_of<'a>(
     wish: &'a SessionConfig,
     engine: &'a EngineConfig,
-    catalog: &Snapshot,
+    catalog: &'a Snapshot,
     problem: &mut impl FnMut(&'static str, String),
 ) -> Option<&'a str> {
-    let default = engine.default_persona.as_deref();
+    let own_text = wish.system_prompt.as_deref().is_some_and(|text| !text.trim().is_empty());
+    let first = catalog.personas().next().map(|persona| persona.id.as_str());
+    let configured = engine.default_persona.as_deref();
+    let configured = configured.filter(|id| catalog.persona(id).is_some());
+    let default = configured.or(first).filter(|_| !own_text);
     match wish.persona_id.as_deref() {
         Some(id) if catalog.persona(id).is_some() => Some(id),
         Some(id) => {
@@ -159,7 +176,6 @@ fn persona_of<'a>(
         }
         None => default,
     }
-    .filter(|id| catalog.persona(id).is_some())
 }
 
 fn voice_of(

@@ -7,8 +7,9 @@
 //! What it holds to:
 //! - it moves along edges that exist, and enters a step only when the step's required context is
 //!   known from tools (`workflow/facts.rs`);
-//! - a step with one way on may be passed without a word; a fork needs `advance_workflow`; a tool
-//!   step is left when its tool has succeeded;
+//! - a step with one way on may be passed without a word; at a fork the model chooses, by
+//!   `advance_workflow` or by calling a tool right behind it; a tool step is left when its tool
+//!   has succeeded; behind an identity check that said no, the way labelled "yes" is closed;
 //! - a tool that some step names is refused at all other steps. Tools that no step names, the
 //!   hand-over and the end of the call are always free;
 //! - `"gating": "advise"` in the file turns refusals into warnings. Edges must exist all the same.
@@ -19,13 +20,15 @@ mod refusal;
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
-use voice_catalog::{Builtin, Edge, Node, NodeKind, Snapshot, Workflow, name::fold};
+use voice_catalog::{
+    ADVANCE_WORKFLOW, Builtin, Edge, Node, NodeKind, Snapshot, Workflow, name::fold,
+};
 
 use self::facts::Facts;
 pub use self::refusal::{Refusal, Why};
 
 /// The tool by which the model moves on.
-pub const ADVANCE: &str = "advance_workflow";
+pub const ADVANCE: &str = ADVANCE_WORKFLOW;
 /// Workflows that may be nested in one another.
 const DEPTH: usize = 8;
 /// Steps that one input may lead through.
@@ -302,16 +305,16 @@ impl Walk {
             None => Work::Done,
             Some(work) => work,
         };
-        if succeeded && top.work != Work::Done {
-            // A no leads to the fork behind the step, and nowhere else.
-            let from = *top;
-            if let [edge] = self.edges(from).as_slice()
-                && self.is_open(from, edge)
-            {
-                let _ = self.take(&mut path, edge);
-            }
-        } else {
+        let from = *top;
+        if !succeeded {
+            // It may be tried again, or the way for a failure be taken.
+        } else if from.work == Work::Done {
             let _ = self.glide(&mut path);
+        } else if let [edge] = self.edges(from).as_slice()
+            && self.leads_to_fork(from, edge)
+        {
+            // A no leads to the fork behind the step, and nowhere else.
+            let _ = self.take(&mut path, edge);
         }
         self.commit(path);
     }
@@ -367,22 +370,23 @@ impl Walk {
     /// Whether a step may be left along this edge as far as its own work goes.
     fn is_open(&self, place: Place, edge: &Edge) -> bool {
         let node = self.node(place);
-        let to_fork = || {
-            let target = self.flow(place.flow).node(&edge.to);
-            target.is_some_and(|node| node.kind == NodeKind::Decision)
-        };
         match (node.kind, place.work) {
             (NodeKind::End, _) => false,
             (NodeKind::Tool | NodeKind::Workflow, _) if self.is_advisory(place.flow) => true,
             (NodeKind::Tool | NodeKind::Workflow, Work::Todo) => false,
             (NodeKind::Tool, Work::Failed | Work::Denied) => {
-                to_fork() || edge.label.as_deref().is_some_and(facts::is_negative)
+                edge.label.as_deref().is_some_and(facts::is_negative)
             }
             (NodeKind::Decision, Work::Denied) => {
                 !edge.label.as_deref().is_some_and(facts::is_affirmative)
             }
             _ => true,
         }
+    }
+
+    fn leads_to_fork(&self, place: Place, edge: &Edge) -> bool {
+        let target = self.flow(place.flow).node(&edge.to);
+        target.is_some_and(|node| node.kind == NodeKind::Decision)
     }
 
     // Moving.
@@ -534,18 +538,44 @@ impl Walk {
     /// linked workflow while none runs.
     fn find_step_of(&self, tool: &str, input: &Value) -> Result<Path, Why> {
         if self.is_walking() {
-            return self.reach(self.path(), tool, input);
+            return self.reach_from(&self.path(), tool, input);
         }
         let mut found = Err(None);
         for &flow in &self.linked {
             let Ok(begun) = self.begin(flow, Path::default()) else { continue };
-            match self.reach(begun, tool, input) {
+            match self.reach_from(&begun, tool, input) {
                 Ok(path) => return Ok(path),
                 Err(why @ Why::Missing { .. }) => found = Err(Some(why)),
                 Err(_) => {}
             }
         }
         found.map_err(|why| why.unwrap_or(Why::NotStarted))
+    }
+
+    /// A fork is passed only where the call stands: the caller's wish is behind each of them.
+    fn reach_from(&self, path: &Path, tool: &str, input: &Value) -> Result<Path, Why> {
+        let straight = match self.reach(path.clone(), tool, input) {
+            Err(Why::NotHere) => Why::NotHere,
+            other => return other,
+        };
+        let here = *path.stack.last().ok_or(Why::NothingRuns)?;
+        let mut reason = straight;
+        for edge in self.edges(here).into_iter().filter(|edge| self.is_open(here, edge)) {
+            let mut path = path.clone();
+            let reached = self.take(&mut path, edge).and_then(|()| self.reach(path, tool, input));
+            match reached {
+                Ok(path) => return Ok(path),
+                Err(Why::Missing { step, .. }) if !self.leads_to(here.flow, &step, tool) => {}
+                Err(Why::NotHere) => {}
+                Err(why) => reason = why,
+            }
+        }
+        Err(reason)
+    }
+
+    /// Whether the step is the one of the tool: only then what it misses is what is missing.
+    fn leads_to(&self, flow: usize, step: &str, tool: &str) -> bool {
+        self.flow(flow).node(step).is_some_and(|node| names(node, tool))
     }
 
     fn reach(&self, mut path: Path, tool: &str, input: &Value) -> Result<Path, Why> {
