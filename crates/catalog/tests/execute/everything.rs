@@ -17,6 +17,7 @@ use voice_catalog::{
     execute::{ClientOptions, Clients, Executors, McpServer, McpServers, McpTransport},
 };
 
+#[expect(clippy::print_stderr, reason = "whoever reads the log should know what was not tested")]
 fn program() -> Option<String> {
     let program = std::env::var("MCP_EVERYTHING").ok();
     if program.is_none() {
