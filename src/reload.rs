@@ -17,14 +17,7 @@ pub(crate) fn start(catalog: Catalog, interval: Duration, meters: Meters) -> Joi
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             clock.tick().await;
-            let looking = catalog.clone();
-            // The disk may be slow, or a network away: no place for a thread that serves calls.
-            match tokio::task::spawn_blocking(move || looking.poll()).await {
-                Ok(outcome) => report(&outcome, &catalog, &meters),
-                Err(error) => {
-                    tracing::error!(%error, "looking for changed files broke; the old ones stay");
-                }
-            }
+            report(&catalog.poll().await, &catalog, &meters);
         }
     })
 }

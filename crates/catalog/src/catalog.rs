@@ -4,18 +4,38 @@
 //! only. Files with errors change nothing: the old snapshot stays, and [`Current::refused`] says
 //! why. The server decides how often to [`Catalog::poll`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::{
-    problem::{Problem, Problems},
+    problem::{Problem, Problems, Severity},
     rules::Rules,
     snapshot::Snapshot,
-    source::{self, Dirs},
+    source::{self, Dirs, Sources},
     watch::{Look, Watcher},
 };
+
+/// Adds to the files what others know, such as the schemas of tools of MCP servers. Asked when
+/// changed files are about to be judged.
+pub trait Complete: Send + Sync {
+    /// Completes the files; what could not be found out becomes a problem.
+    fn complete<'a>(
+        &'a self,
+        sources: &'a mut Sources,
+    ) -> Pin<Box<dyn Future<Output = Vec<Problem>> + Send + 'a>>;
+}
+
+#[cfg(feature = "clients")]
+impl Complete for crate::execute::Clients {
+    fn complete<'a>(
+        &'a self,
+        sources: &'a mut Sources,
+    ) -> Pin<Box<dyn Future<Output = Vec<Problem>> + Send + 'a>> {
+        Box::pin(Self::complete(self, sources))
+    }
+}
 
 /// The catalog. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -30,12 +50,18 @@ struct Inner {
     current: watch::Sender<Current>,
 }
 
-#[derive(Debug)]
 struct Files {
     dirs: Dirs,
     rules: Rules,
+    completer: Option<Arc<dyn Complete>>,
     /// Held for a whole reload, so that two of them never cross.
     watcher: Mutex<Watcher>,
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Files").field("dirs", &self.dirs).finish_non_exhaustive()
+    }
 }
 
 /// What a catalog holds at one moment. Cheap to clone.
@@ -80,7 +106,21 @@ impl Catalog {
         let look = look(&dirs);
         let (snapshot, warnings) =
             Snapshot::assemble(&look.sources, look.problems.clone(), &rules)?;
-        let files = Files { dirs, rules, watcher: Mutex::new(Watcher::new(look)) };
+        let files = Files { dirs, rules, completer: None, watcher: Mutex::new(Watcher::new(look)) };
+        Ok((Self::new(Some(files), Arc::new(snapshot)), warnings))
+    }
+
+    /// [`Catalog::open`] for files that `completer` has something to add to, now and whenever
+    /// they change.
+    pub async fn open_completed(
+        dirs: Dirs,
+        rules: Rules,
+        completer: Arc<dyn Complete>,
+    ) -> Result<(Self, Vec<Problem>), Problems> {
+        let look = look_aside(&dirs).await;
+        let (snapshot, warnings) = judge(&look, &rules, Some(&*completer)).await?;
+        let watcher = Mutex::new(Watcher::new(look));
+        let files = Files { dirs, rules, completer: Some(completer), watcher };
         Ok((Self::new(Some(files), Arc::new(snapshot)), warnings))
     }
 
@@ -106,28 +146,25 @@ impl Catalog {
     }
 
     /// Looks at the files; a change is judged when two looks in a row have found the same.
-    /// Blocks on the disk.
-    pub fn poll(&self) -> Reload {
-        self.look_and(Watcher::see)
+    pub async fn poll(&self) -> Reload {
+        self.look_and(Watcher::see).await
     }
 
-    /// Judges the files as they are now, if they are not those that were judged last. Blocks on
-    /// the disk.
-    pub fn reload(&self) -> Reload {
-        self.look_and(Watcher::judge)
+    /// Judges the files as they are now, if they are not those that were judged last.
+    pub async fn reload(&self) -> Reload {
+        self.look_and(Watcher::judge).await
     }
 
-    fn look_and(
+    async fn look_and(
         &self,
         decide: impl for<'a> FnOnce(&'a mut Watcher, Look) -> Option<&'a Look>,
     ) -> Reload {
         let Some(files) = &self.inner.files else { return Reload::Unchanged };
-        // A watcher is sound between any two of its steps, so a panic elsewhere spoils nothing.
-        let mut watcher = files.watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(look) = decide(&mut watcher, look(&files.dirs)) else {
+        let mut watcher = files.watcher.lock().await;
+        let Some(look) = decide(&mut watcher, look_aside(&files.dirs).await) else {
             return Reload::Unchanged;
         };
-        match Snapshot::assemble(&look.sources, look.problems.clone(), &files.rules) {
+        match judge(look, &files.rules, files.completer.as_deref()).await {
             Ok((snapshot, warnings)) => {
                 self.inner.current.send_modify(|current| {
                     *current = Current {
@@ -158,4 +195,35 @@ impl From<Snapshot> for Catalog {
 fn look(dirs: &Dirs) -> Look {
     let (sources, problems) = source::read(dirs);
     Look { sources, problems }
+}
+
+/// Looks where the disk may take its time: a thread that serves calls has none to spare.
+async fn look_aside(dirs: &Dirs) -> Look {
+    let dirs = dirs.clone();
+    tokio::task::spawn_blocking(move || look(&dirs)).await.unwrap_or_else(|error| {
+        let broken = Problem {
+            severity: Severity::Error,
+            file: "tools, workflows, prompts".to_owned(),
+            line: None,
+            column: None,
+            pointer: None,
+            what: format!("looking at the files broke: {error}"),
+            remedy: "This is a mistake of the program, not of the files.".to_owned(),
+        };
+        Look { sources: Sources::default(), problems: vec![broken] }
+    })
+}
+
+async fn judge(
+    look: &Look,
+    rules: &Rules,
+    completer: Option<&dyn Complete>,
+) -> Result<(Snapshot, Vec<Problem>), Problems> {
+    let mut problems = look.problems.clone();
+    let Some(completer) = completer else {
+        return Snapshot::assemble(&look.sources, problems, rules);
+    };
+    let mut sources = look.sources.clone();
+    problems.extend(completer.complete(&mut sources).await);
+    Snapshot::assemble(&sources, problems, rules)
 }

@@ -30,7 +30,7 @@ mod watch;
 pub mod workflow;
 
 pub use assembly::{ADVANCE_WORKFLOW, NameKind, Offer, PromptRequest, UnknownName};
-pub use catalog::{Catalog, Current, Refused, Reload};
+pub use catalog::{Catalog, Complete, Current, Refused, Reload};
 pub use problem::{Problem, Problems, Severity};
 pub use prompt::{Prompt, PromptKind, Variables};
 pub use rules::{Limits, Rules};

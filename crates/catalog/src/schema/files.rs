@@ -14,8 +14,18 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// A tool that the assistant may call: `tools/*.json`.
+// A tool of an MCP server may leave its description to the server.
 #[derive(JsonSchema)]
-#[schemars(title = "Tool")]
+#[schemars(
+    title = "Tool",
+    extend(
+        "if" = {
+            "properties": {"execute": {"properties": {"kind": {"const": "mcp"}}, "required": ["kind"]}},
+            "required": ["execute"]
+        },
+        "else" = {"required": ["description"]}
+    )
+)]
 pub(super) struct ToolFile {
     /// What the model calls: letters, digits, `_` and `-`. Unique; it may differ from the file
     /// name.
@@ -23,7 +33,7 @@ pub(super) struct ToolFile {
     name: String,
     /// What the tool does. The model chooses by it.
     #[schemars(length(min = 1))]
-    description: String,
+    description: Option<String>,
     /// JSON Schema of the arguments; an object at its root.
     input_schema: Option<Map<String, Value>>,
     /// Another spelling of `input_schema`.

@@ -41,6 +41,8 @@ fn an_editor_accepts_what_the_server_accepts() {
         "required_context": "accountId"}], "edges": [{"from": 1, "to": "e", "label": null}],
         "tools": ["a", {"name": "b"}], "testConfig": {}, "metadata": [1], "persona": {"a": 1}}),
     );
+    let of_server = json!({"name": "t", "execute": {"kind": "mcp", "server": "s"}});
+    check(&tool, &of_server);
     for key in ["input_schema", "inputSchema", "parameters"] {
         check(&tool, &json!({"name": "t", "description": "d", key: {"json": {}}}));
     }
@@ -50,6 +52,7 @@ fn an_editor_accepts_what_the_server_accepts() {
 fn an_editor_refuses_what_the_server_refuses() {
     let refused = [
         (Format::Tool, json!({"description": "no name"})),
+        (Format::Tool, json!({"name": "a"})),
         (Format::Tool, json!({"name": "a b", "description": "d"})),
         (Format::Tool, json!({"name": "a", "description": "d", "execute": {"kind": "magic"}})),
         (Format::Workflow, json!({"nodes": [{"label": "no id"}], "edges": []})),
