@@ -28,10 +28,10 @@ fn tool(name: &str, delay_ms: u64, timeout_ms: u64, more: Value) -> String {
 
 const TURNS: &str = r#"
   { "when": { "text": "three" }, "do": [
-      { "call": { "tool": "slow" } }, { "call": { "tool": "quick" } },
+      { "call": { "tool": "slow" } }, { "call": { "tool": "swift" } },
       { "call": { "tool": "middling" } }] },
-  { "when": { "results": ["slow", "quick", "middling"] },
-    "do": [{ "say": "{slow.from}, {quick.from} and {middling.from}." }] },
+  { "when": { "results": ["slow", "swift", "middling"] },
+    "do": [{ "say": "{slow.from}, {swift.from} and {middling.from}." }] },
   { "when": { "text": "late" }, "do": [{ "call": { "tool": "late" } }] },
   { "when": { "results": "late" }, "do": [{ "say": "Too late." }] },
   { "when": { "text": "unknown" }, "do": [{ "call": { "tool": "no_such_tool" } }] },
@@ -52,6 +52,7 @@ async fn bench() -> (House, Bench) {
     let house = House::new(&[
         ("tools/slow.json", &tool("slow", 400, 8_000, none.clone())),
         ("tools/middling.json", &tool("middling", 200, 8_000, none.clone())),
+        ("tools/swift.json", &tool("swift", 0, 8_000, none.clone())),
         ("tools/quick.json", &tool("quick", 0, 8_000, none.clone())),
         ("tools/late.json", &tool("late", 30_000, 100, none)),
         ("tools/long.json", &tool("long", 4_000, 8_000, announce)),
@@ -72,10 +73,10 @@ async fn parallel_tools_are_answered_in_any_order() {
     let (_house, bench) = bench().await;
     let mut caller = bench.greeted().await;
     caller.type_text("three").await;
-    assert_eq!(caller.final_line("assistant").await, "slow, quick and middling.");
+    assert_eq!(caller.final_line("assistant").await, "slow, swift and middling.");
     let results = caller.messages("tool_result");
     let order: Vec<_> = results.iter().map(|m| m["toolName"].as_str().unwrap_or("")).collect();
-    assert_eq!(order, ["quick", "middling", "slow"]);
+    assert_eq!(order, ["swift", "middling", "slow"]);
     let calls = caller.messages("tool_use");
     for result in results {
         let call = calls.iter().find(|call| call["toolUseId"] == result["toolUseId"]);

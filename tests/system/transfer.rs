@@ -64,7 +64,6 @@ async fn a_transfer_tells_the_story_after_the_last_sentence_and_closes_the_call(
         "Identity: verified by verify_identity",
         "Tried: verify_identity (done)",
         "Caller: transfer me",
-        "Assistant: I am connecting you to a colleague.",
     ] {
         assert!(summary.contains(part), "{part} is missing in:\n{summary}");
     }
