@@ -361,6 +361,10 @@ fn three_wrong_codes_lead_to_a_human() {
     assert!(!called.contains(&"get_account_balance".to_owned()));
     assert_eq!(called.last().map(String::as_str), Some("transfer_to_agent"));
     let mut bank = Bank::new();
+    let offer = "[Offer the caller a human agent: the caller is upset. Ask …]";
+    assert!(bank.text(offer).contains("connect you to a colleague?"));
+    assert!(bank.text("Yes").contains("connecting you"));
+    let mut bank = Bank::new();
     for text in ["balance", "4021", "9999"] {
         bank.text(text);
     }
