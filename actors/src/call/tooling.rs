@@ -50,7 +50,7 @@ impl CallActor {
     }
 
     /// What the workflow says to a tool call; `None`: let it run.
-    fn guide(&mut self, name: &str, input: &Value) -> Option<Result<Value, Refusal>> {
+    fn guide(&mut self, name: &str, input: &Value) -> Option<Result<Value, Box<Refusal>>> {
         if !self.walk.is_linked() {
             return None;
         }

@@ -143,11 +143,12 @@ fn plain(value: &Value) -> Option<String> {
 
 /// What a result says against itself; `None`: nothing.
 pub(super) fn verdict(result: &Value) -> Option<Work> {
-    let says_no = |key: &&str| result.get(*key) == Some(&Value::Bool(false));
-    if CHECKS.iter().any(|key| says_no(&key)) {
+    let says_no =
+        |keys: &[&str]| keys.iter().any(|key| result.get(*key) == Some(&Value::Bool(false)));
+    if says_no(&CHECKS) {
         return Some(Work::Denied);
     }
-    OUTCOMES.iter().any(|key| says_no(&key)).then_some(Work::Failed)
+    says_no(&OUTCOMES).then_some(Work::Failed)
 }
 
 /// Whether an edge is labelled for the case that a check said yes.

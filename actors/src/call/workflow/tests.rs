@@ -169,7 +169,7 @@ fn required_context_comes_from_tools_and_not_from_the_model() {
     let refusal = walk.advance("yes").expect_err("nothing is known");
     let Why::Missing { step, names } = refusal.why else { panic!("{refusal:?}") };
     assert_eq!((step.as_str(), names), ("wish", vec!["verified".into(), "accountId".into()]));
-    assert_eq!(walk.checks()["verified"], false);
+    assert!(!walk.checks()["verified"]);
 }
 
 #[test]
