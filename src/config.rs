@@ -8,9 +8,9 @@ use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voice_actors::EngineConfig;
 use voice_aws::{BedrockConfig, Credentials};
-use voice_catalog::Dirs;
+use voice_catalog::{Dirs, Limits, Rules, Snapshot};
 use voice_emulator::{EmulatorConfig, RecordLimits, script::Scenario};
-use voice_sonic::ModelFamily;
+use voice_sonic::{ModelFamily, voices::voices};
 
 use crate::telemetry::LogFormat;
 
@@ -40,6 +40,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server: page, API and the /sonic WebSocket.
     Serve(Box<ServeArgs>),
+    /// Check tools, workflows, prompts and settings; exit 64 when a server would not start.
+    Check(Box<CheckArgs>),
     /// Run the stand-in for Amazon Bedrock on its own, for any AWS SDK.
     Emulator(EmulatorArgs),
     /// Ask the local server for its health; exit 0 when it answers. For containers.
@@ -80,6 +82,17 @@ pub struct ServeArgs {
     /// Folder of the prompt files.
     #[arg(long, env, default_value = "prompts")]
     pub prompts_dir: PathBuf,
+    /// How often, in seconds, to look for changed tool, workflow and prompt files, or `off`. New
+    /// calls get what changed; files with errors change nothing.
+    #[arg(long, env, default_value = "1")]
+    pub catalog_reload: Interval,
+    /// Most bytes that the system prompt of a call may have: persona, speech, guardrails and
+    /// workflows together.
+    #[arg(long, env, default_value_t = Limits::default().system_prompt)]
+    pub max_prompt_bytes: usize,
+    /// Most bytes that the tools of a call may have together.
+    #[arg(long, env, default_value_t = Limits::default().tools_total)]
+    pub max_tools_bytes: usize,
     /// Folder of the page.
     #[arg(long, env, default_value = "static")]
     pub static_dir: PathBuf,
@@ -120,6 +133,9 @@ pub struct ServeArgs {
     /// Voice when neither client nor persona names one.
     #[arg(long, env)]
     pub default_voice: Option<String>,
+    /// Voices that the model has and this program does not know of, separated by commas.
+    #[arg(long, env, value_delimiter = ',')]
+    pub extra_voices: Vec<String>,
     /// Persona when the client names none.
     #[arg(long, env)]
     pub default_persona: Option<String>,
@@ -141,6 +157,20 @@ pub struct ServeArgs {
     /// Which log lines: the syntax of tracing's EnvFilter, such as `info,voice_actors=debug`.
     #[arg(long, env, default_value = "info,actix_server=warn")]
     pub rust_log: String,
+}
+
+/// The settings of `check`: those of the server that would run.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// Write the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the JSON Schemas of tool, workflow and prompt files into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub schemas: Option<PathBuf>,
+    /// The settings of the server.
+    #[command(flatten)]
+    pub serve: ServeArgs,
 }
 
 /// The settings of `emulator`.
@@ -219,6 +249,12 @@ pub struct ServerConfig {
     pub model_id: String,
     /// Folders of tools, workflows and prompts.
     pub dirs: Dirs,
+    /// How often to look for changed files there; `None`: never.
+    pub catalog_reload: Option<Duration>,
+    /// How large they may be.
+    pub limits: Limits,
+    /// Voices that the table of the model's voices does not have.
+    pub extra_voices: Vec<String>,
     /// Folder of the page.
     pub static_dir: PathBuf,
     /// Folder for what the server writes.
@@ -264,6 +300,9 @@ impl Default for ServerConfig {
                 workflows: "workflows".into(),
                 prompts: "prompts".into(),
             },
+            catalog_reload: Some(Duration::from_secs(1)),
+            limits: Limits::default(),
+            extra_voices: Vec::new(),
             static_dir: "static".into(),
             data_dir: "data".into(),
             sonic_open_deadline: Duration::from_secs(20),
@@ -275,6 +314,11 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    /// What tools, workflows and prompts are checked against.
+    pub fn rules(&self) -> Rules {
+        rules(self.engine.model, self.limits, &self.extra_voices)
+    }
+
     /// What the port to Bedrock needs, given who signs and where to connect.
     pub fn bedrock(&self, credentials: Credentials, endpoint: Option<String>) -> BedrockConfig {
         BedrockConfig {
@@ -303,6 +347,52 @@ impl BadSetting {
     }
 }
 
+fn rules(model: ModelFamily, limits: Limits, extra_voices: &[String]) -> Rules {
+    let names = |family| voices(family).iter().map(|voice| voice.id.to_owned());
+    Rules {
+        limits,
+        voices: names(model).chain(extra_voices.iter().cloned()).collect(),
+        other_voices: [ModelFamily::Sonic1, ModelFamily::Sonic2]
+            .into_iter()
+            .flat_map(names)
+            .collect(),
+    }
+}
+
+/// Settings that are well-formed, but do not go with the files they name. Without a snapshot,
+/// what would need one is not checked.
+pub fn contradictions(config: &ServerConfig, catalog: Option<&Snapshot>) -> Vec<BadSetting> {
+    let mut bad = Vec::new();
+    if !config.static_dir.is_dir() {
+        let what = format!(
+            "{} is no folder; start in the repository or name the folder of the page",
+            config.static_dir.display()
+        );
+        bad.push(BadSetting::new("STATIC_DIR", what));
+    }
+    if config.data_dir.exists() && !config.data_dir.is_dir() {
+        let what = format!("{} is no folder", config.data_dir.display());
+        bad.push(BadSetting::new("DATA_DIR", what));
+    }
+    let voice = &config.engine.default_voice;
+    let rules = config.rules();
+    if !rules.voices.contains(voice) {
+        let known = rules.voices.join(", ");
+        let what = format!(
+            "the model has no voice {voice:?}; use one of {known}, or add it to EXTRA_VOICES"
+        );
+        bad.push(BadSetting::new("DEFAULT_VOICE", what));
+    }
+    if let (Some(id), Some(catalog)) = (&config.engine.default_persona, catalog)
+        && catalog.persona(id).is_none()
+    {
+        let known: Vec<&str> = catalog.personas().map(|persona| persona.id.as_str()).collect();
+        let what = format!("there is no persona {id:?}; there is {}", known.join(", "));
+        bad.push(BadSetting::new("DEFAULT_PERSONA", what));
+    }
+    bad
+}
+
 /// Reads a script for the emulator. `variable` names the setting in the error.
 pub fn load_scenario(
     path: Option<&PathBuf>,
@@ -317,12 +407,36 @@ pub fn load_scenario(
 }
 
 impl ServeArgs {
+    /// Folders of tools, workflows and prompts.
+    pub fn dirs(&self) -> Dirs {
+        Dirs {
+            tools: self.tools_dir.clone(),
+            workflows: self.workflows_dir.clone(),
+            prompts: self.prompts_dir.clone(),
+        }
+    }
+
+    /// What the files there are checked against.
+    pub fn rules(&self) -> Rules {
+        let model = ModelFamily::from_model_id(&self.nova_sonic_model_id);
+        rules(model, self.limits(), &self.extra_voices)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            system_prompt: self.max_prompt_bytes,
+            tools_total: self.max_tools_bytes,
+            ..Limits::default()
+        }
+    }
+
     /// The typed configuration.
     pub fn into_config(self) -> Result<ServerConfig, BadSetting> {
         let non_empty = |variable, value: &str| match value.is_empty() {
             true => Err(BadSetting::new(variable, "must not be empty")),
             false => Ok(()),
         };
+        let (dirs, limits) = (self.dirs(), self.limits());
         non_empty("NOVA_AWS_REGION", &self.nova_aws_region)?;
         non_empty("NOVA_SONIC_MODEL_ID", &self.nova_sonic_model_id)?;
         let keys = self.nova_aws_access_key_id.zip(self.nova_aws_secret_access_key);
@@ -364,11 +478,10 @@ impl ServeArgs {
             backend,
             region: self.nova_aws_region,
             model_id: self.nova_sonic_model_id,
-            dirs: Dirs {
-                tools: self.tools_dir,
-                workflows: self.workflows_dir,
-                prompts: self.prompts_dir,
-            },
+            dirs,
+            catalog_reload: self.catalog_reload.0,
+            limits,
+            extra_voices: self.extra_voices,
             static_dir: self.static_dir,
             data_dir: self.data_dir,
             sonic_open_deadline: self.sonic_open_deadline,

@@ -18,7 +18,7 @@ use actix_web::web::{self, ServiceConfig};
 use prometheus_client::registry::Registry as MetricsRegistry;
 use voice_actors::{Engine, Identity, Registry};
 use voice_call::Meters;
-use voice_catalog::Snapshot;
+use voice_catalog::Catalog;
 use voice_sonic::ModelFamily;
 
 use crate::wiring::AwsStatus;
@@ -30,7 +30,7 @@ const METRICS_PREFIX: &str = "voice_s2s";
 pub(crate) struct State {
     pub(crate) engine: Engine,
     pub(crate) registry: Registry,
-    pub(crate) catalog: Arc<Snapshot>,
+    pub(crate) catalog: Catalog,
     pub(crate) meters: Meters,
     pub(crate) identity: Identity,
     pub(crate) status: AwsStatus,
@@ -42,7 +42,7 @@ impl State {
     pub(crate) fn new(
         engine: Engine,
         registry: Registry,
-        catalog: Arc<Snapshot>,
+        catalog: Catalog,
         meters: Meters,
         identity: Identity,
         status: AwsStatus,

@@ -4,24 +4,26 @@
 //! happens in a call is the engine's (`voice-actors`); here bytes are moved, requests are
 //! answered, and the parts are wired together.
 
+pub mod check;
 pub mod config;
 pub mod healthcheck;
 mod http;
+mod reload;
 pub mod shutdown;
 pub mod telemetry;
 mod wiring;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use tokio::task::JoinHandle;
 use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
 use voice_call::Meters;
-use voice_catalog::Snapshot;
+use voice_catalog::Catalog;
 use voice_emulator::Emulator;
 use voice_wire::server::Version;
 
-use config::ServerConfig;
+use config::{BadSetting, ServerConfig};
 use http::State;
 
 /// How long open connections get after the last call has ended.
@@ -43,6 +45,8 @@ pub struct Running {
     state: Arc<State>,
     handle: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
+    /// Looks for changed tools, workflows and prompts; absent when it is switched off.
+    reloading: Option<JoinHandle<()>>,
     emulator: Option<Emulator>,
 }
 
@@ -69,15 +73,15 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
-    /// The page is not where it should be.
-    #[error("STATIC_DIR: {0} is no folder; start in the repository or name the folder of the page")]
-    StaticDir(PathBuf),
+    /// Settings do not go with the files they name.
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
 }
 
 impl BuildError {
     /// Whether the configuration or an input file is at fault (exit code 64).
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Catalog(_) | Self::StaticDir(_) | Self::Bedrock(_))
+        matches!(self, Self::Catalog(_) | Self::Setting(_) | Self::Bedrock(_))
     }
 }
 
@@ -85,10 +89,11 @@ impl Server {
     /// Loads the catalog, wires the ports, and starts to listen. Must be called inside an actix
     /// system; the workers are threads of their own.
     pub async fn build(config: ServerConfig) -> Result<Running, BuildError> {
-        if !config.static_dir.is_dir() {
-            return Err(BuildError::StaticDir(config.static_dir));
+        let catalog = open_catalog(&config)?;
+        let contradictions = config::contradictions(&config, Some(&catalog.snapshot()));
+        if let Some(bad) = contradictions.into_iter().next() {
+            return Err(bad.into());
         }
-        let catalog = load_catalog(&config)?;
         let wiring = wiring::wire(&config).await?;
         let meters = Meters::default();
         let registry = Registry::start(meters.clone());
@@ -97,10 +102,13 @@ impl Server {
             backend: wiring.backend,
             has_credentials: wiring.has_credentials,
         };
-        let ports = Ports { sonic: wiring.sonic, catalog: catalog.clone() };
+        let ports =
+            Ports { sonic: wiring.sonic, catalog: catalog.clone(), executors: Arc::default() };
         let model = config.engine.model;
         let engine = Engine::new(config.engine.clone(), ports, meters.clone(), identity.clone());
-        let (tools, workflows) = (catalog.tools().len(), catalog.workflows().len());
+        let loaded = catalog.snapshot();
+        let (tools, workflows) = (loaded.tools().len(), loaded.workflows().len());
+        let watching = catalog.clone();
         let state =
             Arc::new(State::new(engine, registry, catalog, meters, identity, wiring.status, model));
 
@@ -133,6 +141,9 @@ impl Server {
         })?;
         let server = server.run();
         let handle = server.handle();
+        let reloading = config
+            .catalog_reload
+            .map(|interval| reload::start(watching, interval, state.meters.clone()));
         let serving = tokio::task::spawn_local(server);
         Ok(Running {
             addr,
@@ -142,17 +153,19 @@ impl Server {
             state,
             handle,
             serving,
+            reloading,
             emulator: wiring.emulator,
         })
     }
 }
 
-fn load_catalog(config: &ServerConfig) -> Result<Arc<Snapshot>, BuildError> {
-    let (snapshot, warnings) = Snapshot::load(&config.dirs).map_err(BuildError::Catalog)?;
+fn open_catalog(config: &ServerConfig) -> Result<Catalog, BuildError> {
+    let (catalog, warnings) =
+        Catalog::open(config.dirs.clone(), config.rules()).map_err(BuildError::Catalog)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Ok(Arc::new(snapshot))
+    Ok(catalog)
 }
 
 fn version() -> Version {
@@ -193,6 +206,11 @@ impl Running {
         &self.state.registry
     }
 
+    /// Tools, workflows and prompts.
+    pub fn catalog(&self) -> &Catalog {
+        &self.state.catalog
+    }
+
     /// What the server counts.
     pub fn meters(&self) -> &Meters {
         &self.state.meters
@@ -223,6 +241,9 @@ impl Running {
     /// Stops in order: no new calls, every call ends within `grace`, then the connections and
     /// the embedded emulator.
     pub async fn stop(self, grace: Duration) -> DrainReport {
+        if let Some(reloading) = &self.reloading {
+            reloading.abort();
+        }
         let report = self.state.registry.drain(grace).await;
         self.handle.stop(true).await;
         let _ = self.serving.await;

@@ -11,6 +11,7 @@ use clap::Parser;
 use voice_emulator::{Emulator, EmulatorConfig, RecordLimits};
 use voice_s2s::{
     BuildError, Server,
+    check::{self, Report},
     config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, ServeArgs, load_scenario},
     healthcheck,
     shutdown::Signals,
@@ -21,6 +22,11 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => {
+            if message.use_stderr() && wants_json_check() {
+                let report = Report::of_usage(&message.to_string());
+                let _ = report.write(true, &mut std::io::stdout().lock());
+                return report.exit_code();
+            }
             // Help and version are no mistakes; they go to stdout.
             let _ = message.print();
             return ExitCode::from(if message.use_stderr() { EXIT_USAGE } else { 0 });
@@ -29,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => serve(cli.serve),
         Some(Command::Serve(args)) => serve(*args),
+        Some(Command::Check(args)) => check::run(*args, &mut std::io::stdout().lock()),
         Some(Command::Emulator(args)) => emulate(args),
         Some(Command::Healthcheck(args)) => healthcheck::ask(&args.host, args.port),
     };
@@ -41,6 +48,12 @@ fn main() -> ExitCode {
             ExitCode::from(if usage { EXIT_USAGE } else { 1 })
         }
     }
+}
+
+/// Whether the command line, though it could not be read, asks for a report in JSON.
+fn wants_json_check() -> bool {
+    let mut arguments = std::env::args().skip(1);
+    arguments.next().is_some_and(|first| first == "check") && arguments.any(|arg| arg == "--json")
 }
 
 /// Says one thing on stdout.

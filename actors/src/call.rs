@@ -1,17 +1,21 @@
 //! The supervisor of one call: owns the five children, and is the hub of all but the audio.
 //!
 //! What happens in a call is in the files beside this one: `lifecycle` (start, streams, end),
-//! `conversation` (what the stream, the caller and the tools report), and the machines that
-//! decide: `settings`, `ledger`, `idle`, `latency`, `farewell`.
+//! `conversation` (what the stream and the caller report), `tooling` (tool calls), `transferring`
+//! (the way to a human), and the machines that decide: `settings`, `ledger`, `idle`, `latency`,
+//! `farewell`, `workflow`.
 
 pub mod farewell;
 pub mod idle;
 pub mod latency;
 pub mod ledger;
 pub mod settings;
+pub mod workflow;
 
 mod conversation;
 mod lifecycle;
+mod tooling;
+mod transferring;
 
 use std::{
     sync::Arc,
@@ -20,10 +24,12 @@ use std::{
 
 use actix::{Actor, Addr, AsyncContext, Context, Recipient, SpawnHandle};
 use voice_call::{CallId, EndReason, Role, meters::Queue, meters::ReasonLabel};
+use voice_catalog::Snapshot;
 use voice_wire::{ServerMessage, SessionConfig};
 
 use self::{
     farewell::Farewell, idle::Idle, latency::Latency, ledger::Ledger, settings::CallSettings,
+    workflow::Walk,
 };
 use crate::{
     client::{ClientActor, FromSocket, SocketSide, Tell, ToSocket},
@@ -35,7 +41,7 @@ use crate::{
     supervise::{self, ChildSet, Exit},
     tools::ToolRunner,
     transcript::Transcriber,
-    transfer::TransferDetector,
+    transfer::{TransferDetector, handover::Handover},
 };
 
 /// Frames from the socket that may wait for the client actor.
@@ -68,6 +74,9 @@ enum Phase {
 pub(crate) struct CallActor {
     id: CallId,
     engine: Engine,
+    /// The tools, workflows and prompts of the moment it started; files that change later are
+    /// none of its business.
+    catalog: Arc<Snapshot>,
     phase: Phase,
     /// Why the call ends; the watcher in [`start_call`] counts it.
     end_reason: Arc<std::sync::OnceLock<EndReason>>,
@@ -93,7 +102,12 @@ pub(crate) struct CallActor {
     greeted: bool,
     /// Whether the caller spoke or typed already.
     caller_began: bool,
+    /// Whether the caller was or is being handed over; once per call.
     transferred: bool,
+    handover: Option<Handover>,
+    handover_timer: Option<SpawnHandle>,
+    /// Where the linked workflows stand.
+    walk: Walk,
     /// Typed while no stream was up.
     unsent: Vec<(String, bool)>,
     pending_tools: Vec<String>,
@@ -103,6 +117,8 @@ pub(crate) struct CallActor {
     idle_timer: Option<SpawnHandle>,
     farewell: Option<Farewell>,
     hearing: bool,
+    /// Whether the model hears the caller speak.
+    caller_speaks: bool,
     usage_told: Option<Instant>,
     /// Whether a turn ended whose tokens the client has not heard of.
     usage_due: bool,
@@ -182,12 +198,15 @@ impl CallActor {
         end_reason: Arc<std::sync::OnceLock<EndReason>>,
     ) -> Self {
         let wish = SessionConfig::default();
+        let catalog = engine.shared.ports.catalog.snapshot();
         let (settings, _) =
-            settings::resolve(&wish, &engine.shared.config, &engine.shared.ports.catalog);
+            settings::resolve(&wish, &engine.shared.config, &catalog, jiff::Timestamp::now());
         let idle = Idle::new(None, 0, Instant::now());
+        let walk = Walk::new(catalog.clone(), &settings.workflows);
         Self {
             id,
             engine,
+            catalog,
             phase: Phase::Configuring,
             end_reason,
             children,
@@ -206,6 +225,9 @@ impl CallActor {
             greeted: false,
             caller_began: false,
             transferred: false,
+            handover: None,
+            handover_timer: None,
+            walk,
             unsent: Vec::new(),
             pending_tools: Vec::new(),
             ledger: Ledger::default(),
@@ -214,6 +236,7 @@ impl CallActor {
             idle_timer: None,
             farewell: None,
             hearing: false,
+            caller_speaks: false,
             usage_told: None,
             usage_due: false,
         }

@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use voice_call::{Meters, SonicPort};
-use voice_catalog::Snapshot;
+use voice_catalog::{Catalog, execute::Executors};
 use voice_sonic::ModelFamily;
 use voice_wire::server::Version;
+
+use crate::transfer::TransferConfig;
 
 /// Everything a call needs from outside itself. Cheap to clone.
 #[derive(Clone)]
@@ -25,7 +27,9 @@ pub struct Ports {
     /// Opens streams to Nova Sonic.
     pub sonic: Arc<dyn SonicPort>,
     /// Tools, workflows and prompts. A call keeps the snapshot it started with.
-    pub catalog: Arc<Snapshot>,
+    pub catalog: Catalog,
+    /// Runs the tools of all calls.
+    pub executors: Arc<Executors>,
 }
 
 /// What the server says about itself to clients.
@@ -76,6 +80,8 @@ pub struct EngineConfig {
     pub end_deadline: Duration,
     /// How long a farewell may take before the call ends all the same.
     pub farewell_deadline: Duration,
+    /// When a caller is handed over to a human, and when that is offered.
+    pub transfer: TransferConfig,
 }
 
 impl Default for EngineConfig {
@@ -98,6 +104,7 @@ impl Default for EngineConfig {
             tool_deadline: Duration::from_secs(8),
             end_deadline: Duration::from_secs(3),
             farewell_deadline: Duration::from_secs(15),
+            transfer: TransferConfig::default(),
         }
     }
 }

@@ -32,3 +32,4 @@ pub use client::{FromSocket, SocketSide, ToSocket};
 pub use engine::{Engine, EngineConfig, Identity, Ports};
 pub use mailbox::{Outbox, Queued};
 pub use registry::{CallLease, DrainReport, Refusal, Registry};
+pub use transfer::TransferConfig;

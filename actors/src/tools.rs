@@ -11,13 +11,16 @@ use tokio::task::AbortHandle;
 use voice_call::{Meters, meters::ReasonLabel};
 use voice_catalog::{
     Snapshot,
-    execute::{self, ToolContext, ToolError},
+    execute::{Executors, ToolContext, ToolError},
 };
 
 use crate::{
     mailbox::control,
     supervise::{Exit, spawn_watched},
 };
+
+/// What a tool's own limit is exceeded by before we give it up ourselves.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Execute a tool.
 #[derive(Message, Debug, Clone)]
@@ -57,6 +60,8 @@ pub(crate) enum Outcome {
     TimedOut,
     Panicked,
     Unknown,
+    /// The workflow did not allow it; nothing was run.
+    Refused,
 }
 
 impl Outcome {
@@ -67,6 +72,7 @@ impl Outcome {
             Self::TimedOut => "timed_out",
             Self::Panicked => "panicked",
             Self::Unknown => "unknown_tool",
+            Self::Refused => "refused",
         }
     }
 }
@@ -74,6 +80,7 @@ impl Outcome {
 /// The actor.
 pub(crate) struct ToolRunner {
     catalog: Arc<Snapshot>,
+    executors: Arc<Executors>,
     deadline: Duration,
     meters: Meters,
     call: Recipient<ToolFinished>,
@@ -92,11 +99,18 @@ struct TaskEnded {
 impl ToolRunner {
     pub(crate) fn new(
         catalog: Arc<Snapshot>,
+        executors: Arc<Executors>,
         deadline: Duration,
         meters: Meters,
         call: Recipient<ToolFinished>,
     ) -> Self {
-        Self { catalog, deadline, meters, call, running: HashMap::new() }
+        Self { catalog, executors, deadline, meters, call, running: HashMap::new() }
+    }
+
+    /// The executors keep the tool's own limit; this one is for what hangs in spite of it.
+    fn deadline_of(&self, name: &str) -> Duration {
+        let own = self.catalog.tool(name).map(|tool| tool.rules.timeout + GRACE);
+        own.unwrap_or_default().max(self.deadline)
     }
 
     fn context(&self, run: &RunTool) -> ToolContext {
@@ -135,11 +149,12 @@ impl Handler<RunTool> for ToolRunner {
             tracing::warn!(tool_use_id = run.tool_use_id, "the model repeated a tool-use id");
             return;
         }
-        let (context, deadline, asked) = (self.context(&run), self.deadline, run.clone());
+        let (context, asked) = (self.context(&run), run.clone());
+        let (executors, deadline) = (self.executors.clone(), self.deadline_of(&run.name));
         let slot = std::rc::Rc::new(std::cell::Cell::new(None));
         let filled = slot.clone();
         let work = async move {
-            filled.set(Some(execute_one(&asked, &context, deadline).await));
+            filled.set(Some(execute_one(&executors, &asked, &context, deadline).await));
         };
         let (me, tool_use_id) = (ctx.address().recipient(), run.tool_use_id.clone());
         let live = self.meters.live_tasks.clone();
@@ -174,13 +189,22 @@ impl Handler<FinishTools> for ToolRunner {
 }
 
 /// Runs one tool with its deadline.
-async fn execute_one(run: &RunTool, context: &ToolContext, deadline: Duration) -> (Value, Outcome) {
-    let work = execute::call(&run.name, &run.input, context);
+async fn execute_one(
+    executors: &Executors,
+    run: &RunTool,
+    context: &ToolContext,
+    deadline: Duration,
+) -> (Value, Outcome) {
+    let work = executors.call(&run.name, &run.input, context);
     match tokio::time::timeout(deadline, work).await {
         Ok(Ok(result)) => (result, Outcome::Ok),
         Ok(Err(error)) => {
-            let unknown = matches!(error, ToolError::Unknown { .. });
-            (error.to_result(), if unknown { Outcome::Unknown } else { Outcome::Failed })
+            let outcome = match error {
+                ToolError::Unknown { .. } => Outcome::Unknown,
+                ToolError::TimedOut { .. } => Outcome::TimedOut,
+                _ => Outcome::Failed,
+            };
+            (error.to_result(), outcome)
         }
         Err(_) => {
             let seconds = deadline.as_secs_f64();

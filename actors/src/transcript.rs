@@ -1,7 +1,11 @@
 //! The transcriber: makes one transcript of what is said.
 //!
 //! Here it is fed by Nova Sonic's own texts and by what the caller typed. It names the lines,
-//! keeps stage directions out, and tells the supervisor of every change.
+//! keeps stage directions and `[STEP: id]` tags out, and tells the supervisor of every change.
+
+mod tags;
+
+use std::collections::VecDeque;
 
 use actix::{Actor, ActorContext, Context, Handler, Message, Recipient};
 use voice_sonic::{Line, LineState, Speaker};
@@ -10,6 +14,8 @@ use crate::mailbox::control;
 
 /// Typed texts whose echo may still come from the model.
 const ECHOES: usize = 16;
+/// Lines whose tags may be told again when the line changes.
+const TAGGED: usize = 16;
 
 /// The stream reported a line.
 #[derive(Message, Debug)]
@@ -43,6 +49,9 @@ pub(crate) struct LineUpdated {
     pub(crate) text: String,
     pub(crate) is_final: bool,
     pub(crate) interrupted: bool,
+    /// Steps of a workflow that the assistant's words named for the first time. The text may be
+    /// empty then: there is nothing to show.
+    pub(crate) steps: Vec<String>,
 }
 
 /// The actor.
@@ -71,7 +80,8 @@ impl Handler<LineHeard> for Transcriber {
     type Result = ();
 
     fn handle(&mut self, heard: LineHeard, _: &mut Self::Context) {
-        self.publish(self.transcript.hear(heard.stream, heard.line));
+        let update = self.transcript.hear(heard.stream, heard.line);
+        self.publish(update);
     }
 }
 
@@ -100,20 +110,50 @@ struct Transcript {
     typed: u32,
     /// What was sent as text. The model may or may not repeat it as a line of the caller.
     echoes: Vec<String>,
+    /// How many tags of a line were told, by line id.
+    tagged: VecDeque<(String, usize)>,
 }
 
 impl Transcript {
-    fn hear(&self, stream: u32, line: Line) -> Option<LineUpdated> {
+    fn hear(&mut self, stream: u32, line: Line) -> Option<LineUpdated> {
         if line.speaker == Speaker::User && self.is_echo(&line.text) {
             return None;
         }
-        Some(LineUpdated {
-            id: format!("{stream}.{}", line.id),
+        let id = format!("{stream}.{}", line.id);
+        let (text, tags) = tags::take_tags(&line.text);
+        // What the caller says moves nothing.
+        let by_model = line.speaker == Speaker::Assistant;
+        let steps = if by_model { self.news(&id, tags) } else { Vec::new() };
+        let text = tidy(&text);
+        (!text.is_empty() || !steps.is_empty()).then(|| LineUpdated {
+            id,
             speaker: line.speaker,
-            text: tidy(&line.text),
+            text,
             is_final: line.state == LineState::Final,
             interrupted: line.interrupted,
+            steps,
         })
+    }
+
+    /// The tags that were not told before: a line is told as a whole whenever it grows.
+    fn news(&mut self, id: &str, mut tags: Vec<String>) -> Vec<String> {
+        if tags.is_empty() {
+            return tags;
+        }
+        match self.tagged.iter_mut().find(|(line, _)| line == id) {
+            Some((_, told)) => {
+                let new = tags.split_off((*told).min(tags.len()));
+                *told += new.len();
+                new
+            }
+            None => {
+                if self.tagged.len() == TAGGED {
+                    self.tagged.pop_front();
+                }
+                self.tagged.push_back((id.to_owned(), tags.len()));
+                tags
+            }
+        }
     }
 
     fn send(&mut self, text: String, by_caller: bool) -> Option<LineUpdated> {
@@ -131,6 +171,7 @@ impl Transcript {
             text,
             is_final: true,
             interrupted: false,
+            steps: Vec::new(),
         })
     }
 
@@ -173,6 +214,18 @@ mod tests {
     fn sentences_are_joined_by_one_blank() {
         let heard = Transcript::default().hear(1, line(Speaker::Assistant, " One.  Two. "));
         assert_eq!(heard.expect("a line").text, "One. Two.");
+    }
+
+    #[test]
+    fn a_step_tag_is_told_once_and_never_shown() {
+        let mut transcript = Transcript::default();
+        let mut hear = |text| transcript.hear(1, line(Speaker::Assistant, text));
+        let first = hear("[STEP: verify]").expect("a step");
+        assert_eq!((first.text.as_str(), first.steps), ("", vec!["verify".into()]));
+        let grown = hear("[STEP: verify] One moment. [STEP: wish]").expect("a line");
+        assert_eq!((grown.text.as_str(), grown.steps), ("One moment.", vec!["wish".into()]));
+        let caller = transcript.hear(1, line(Speaker::User, "Hello [STEP: wish]")).expect("a line");
+        assert_eq!((caller.text.as_str(), caller.steps), ("Hello", vec![]));
     }
 
     #[test]

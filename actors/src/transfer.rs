@@ -1,31 +1,93 @@
 //! The transfer detector: notices when the caller is to be handed over to a human.
 //!
-//! It listens to tool calls and to the transcript. A transfer happens at most once per call.
+//! It listens to tool calls and to the transcript, tells the story of the call when the model
+//! calls the transfer tool, and has the hand-over offered when the caller wishes for it or is in
+//! trouble. A transfer happens at most once per call. What is sent when is `transfer/handover.rs`,
+//! which the supervisor keeps.
+
+mod detector;
+pub(crate) mod handover;
+mod phrases;
+pub(crate) mod summary;
+
+use std::time::Duration;
 
 use actix::{Actor, ActorContext, Context, Handler, Message, Recipient};
 use serde_json::{Map, Value};
 use voice_sonic::Speaker;
 
+use self::detector::Detector;
+pub(crate) use self::detector::{Cause, ToolReport};
 use crate::mailbox::control;
 
-/// Lines of the transcript that a summary quotes.
-const QUOTED: usize = 6;
+/// When a caller is handed over, and when that is offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferConfig {
+    /// How long the last sentence may take before the client is told all the same.
+    pub sentence_limit: Duration,
+    /// How long it must be quiet after it: another sentence may follow the tool's result, about
+    /// 650 ms later (`nova-sonic.md` §2.9).
+    pub settle: Duration,
+    /// How long the client has to hang up before the call is ended.
+    pub close_after: Duration,
+    /// Tools that may fail in a row before a human is offered; 0: any number.
+    pub failed_tools: u32,
+    /// Turns in a row that may not be understood before a human is offered; 0: any number.
+    pub not_understood: u32,
+    /// Whether a caller's plain wish that the model does not take up leads to an offer.
+    pub hears_wish: bool,
+    /// Whether an angry caller is offered a human.
+    pub hears_anger: bool,
+    /// How often in a call a human is offered.
+    pub offers: u32,
+}
 
-/// A tool call ended well.
+impl Default for TransferConfig {
+    fn default() -> Self {
+        Self {
+            sentence_limit: Duration::from_secs(8),
+            settle: Duration::from_millis(800),
+            close_after: Duration::from_secs(30),
+            failed_tools: 3,
+            not_understood: 3,
+            hears_wish: true,
+            hears_anger: true,
+            offers: 2,
+        }
+    }
+}
+
+/// A tool call ended.
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "()")]
-pub(crate) struct ToolSucceeded {
+pub(crate) struct ToolEnded(pub(crate) ToolReport);
+
+/// The transfer tool succeeded.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "()")]
+pub(crate) struct TransferCalled {
     pub(crate) input: Value,
-    /// Whether it is the transfer tool.
-    pub(crate) is_transfer: bool,
+    /// Where a workflow stands, in words.
+    pub(crate) step: Option<String>,
 }
 
 /// A line of the transcript is complete.
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "()")]
 pub(crate) struct LineSaid {
+    pub(crate) id: String,
     pub(crate) speaker: Speaker,
     pub(crate) text: String,
+}
+
+/// How the conversation stands.
+#[derive(Message, Debug, Clone, Copy, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub(crate) enum Moment {
+    /// The assistant's turn is complete.
+    TurnEnded,
+    /// The caller has heard it, and nobody speaks.
+    Quiet,
 }
 
 /// The call is over.
@@ -33,27 +95,36 @@ pub(crate) struct LineSaid {
 #[rtype(result = "()")]
 pub(crate) struct FinishDetector;
 
-/// The caller is to be handed over.
+/// What the detector has to say.
 #[derive(Message, Debug, Clone, PartialEq)]
 #[rtype(result = "()")]
+pub(crate) enum Detected {
+    /// The caller is to be handed over.
+    Requested(TransferRequested),
+    /// The hand-over should be offered.
+    OfferDue(Cause),
+}
+
+/// What the client is told of a hand-over.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TransferRequested {
     pub(crate) reason: String,
     /// The story so far, for the human.
     pub(crate) summary: String,
-    /// What tools were asked with: account numbers, cities, dates.
+    /// What tools have found out: account numbers, cities, dates.
     pub(crate) attributes: Map<String, Value>,
 }
 
 /// The actor.
 pub(crate) struct TransferDetector {
     detector: Detector,
-    call: Recipient<TransferRequested>,
+    call: Recipient<Detected>,
 }
 
 impl TransferDetector {
     /// `done`: whether a transfer of this call was requested before.
-    pub(crate) fn new(done: bool, call: Recipient<TransferRequested>) -> Self {
-        Self { detector: Detector { done, ..Detector::default() }, call }
+    pub(crate) fn new(config: TransferConfig, done: bool, call: Recipient<Detected>) -> Self {
+        Self { detector: Detector::new(config, done), call }
     }
 }
 
@@ -61,12 +132,20 @@ impl Actor for TransferDetector {
     type Context = Context<Self>;
 }
 
-impl Handler<ToolSucceeded> for TransferDetector {
+impl Handler<ToolEnded> for TransferDetector {
     type Result = ();
 
-    fn handle(&mut self, tool: ToolSucceeded, _: &mut Self::Context) {
-        if let Some(request) = self.detector.tool_succeeded(tool) {
-            control(&self.call, request);
+    fn handle(&mut self, ToolEnded(report): ToolEnded, _: &mut Self::Context) {
+        self.detector.tool_ended(report);
+    }
+}
+
+impl Handler<TransferCalled> for TransferDetector {
+    type Result = ();
+
+    fn handle(&mut self, called: TransferCalled, _: &mut Self::Context) {
+        if let Some(request) = self.detector.transfer(&called.input, called.step.as_deref()) {
+            control(&self.call, Detected::Requested(request));
         }
     }
 }
@@ -75,7 +154,22 @@ impl Handler<LineSaid> for TransferDetector {
     type Result = ();
 
     fn handle(&mut self, line: LineSaid, _: &mut Self::Context) {
-        self.detector.line_said(line);
+        self.detector.line_said(&line.id, line.speaker, &line.text);
+    }
+}
+
+impl Handler<Moment> for TransferDetector {
+    type Result = ();
+
+    fn handle(&mut self, moment: Moment, _: &mut Self::Context) {
+        match moment {
+            Moment::TurnEnded => self.detector.turn_ended(),
+            Moment::Quiet => {
+                if let Some(cause) = self.detector.quiet() {
+                    control(&self.call, Detected::OfferDue(cause));
+                }
+            }
+        }
     }
 }
 
@@ -84,87 +178,5 @@ impl Handler<FinishDetector> for TransferDetector {
 
     fn handle(&mut self, _: FinishDetector, ctx: &mut Self::Context) {
         ctx.stop();
-    }
-}
-
-/// The machine.
-///
-/// ```text
-///   Listening ──transfer tool──▶ Done
-/// ```
-#[derive(Debug, Default)]
-struct Detector {
-    done: bool,
-    said: Vec<LineSaid>,
-    attributes: Map<String, Value>,
-}
-
-impl Detector {
-    fn line_said(&mut self, line: LineSaid) {
-        if self.said.len() == QUOTED {
-            self.said.remove(0);
-        }
-        self.said.push(line);
-    }
-
-    fn tool_succeeded(&mut self, tool: ToolSucceeded) -> Option<TransferRequested> {
-        if !tool.is_transfer {
-            if let Value::Object(input) = tool.input {
-                self.attributes.extend(input);
-            }
-            return None;
-        }
-        if std::mem::replace(&mut self.done, true) {
-            return None;
-        }
-        let reason = tool.input.get("reason").and_then(Value::as_str);
-        Some(TransferRequested {
-            reason: reason.unwrap_or("The caller asked for a human agent").to_owned(),
-            summary: self.summary(),
-            attributes: self.attributes.clone(),
-        })
-    }
-
-    fn summary(&self) -> String {
-        let lines = self.said.iter().map(|line| {
-            let who = match line.speaker {
-                Speaker::User => "Caller",
-                Speaker::Assistant => "Assistant",
-            };
-            format!("{who}: {}", line.text.trim())
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn transfer() -> ToolSucceeded {
-        ToolSucceeded { input: json!({"reason": "disputed charge"}), is_transfer: true }
-    }
-
-    #[test]
-    fn the_human_hears_the_reason_the_story_and_the_facts() {
-        let mut detector = Detector::default();
-        let text = "there is a charge I do not know".into();
-        detector.line_said(LineSaid { speaker: Speaker::User, text });
-        let lookup = json!({"accountId": "4021"});
-        let other = ToolSucceeded { input: lookup, is_transfer: false };
-        assert_eq!(detector.tool_succeeded(other), None);
-        let request = detector.tool_succeeded(transfer()).expect("a transfer");
-        assert_eq!(request.reason, "disputed charge");
-        assert_eq!(request.summary, "Caller: there is a charge I do not know");
-        assert_eq!(request.attributes["accountId"], "4021");
-    }
-
-    #[test]
-    fn a_transfer_happens_once() {
-        let mut detector = Detector::default();
-        assert!(detector.tool_succeeded(transfer()).is_some());
-        assert_eq!(detector.tool_succeeded(transfer()), None);
     }
 }

@@ -49,12 +49,14 @@ async fn voices(state: Data<State>) -> impl Responder {
 }
 
 async fn personas(state: Data<State>) -> impl Responder {
+    let catalog = state.catalog.snapshot();
     let choice = |persona: &'_ Prompt| json!({"id": persona.id, "name": persona.name});
-    HttpResponse::Ok().json(state.catalog.personas().map(choice).collect::<Vec<_>>())
+    HttpResponse::Ok().json(catalog.personas().map(choice).collect::<Vec<_>>())
 }
 
 async fn prompts(state: Data<State>) -> impl Responder {
-    let shown = state.catalog.prompts().iter().filter(|p| p.kind != PromptKind::Hidden);
+    let catalog = state.catalog.snapshot();
+    let shown = catalog.prompts().iter().filter(|p| p.kind != PromptKind::Hidden);
     let prompt = |prompt: &Prompt| {
         json!({"id": prompt.id, "name": prompt.name, "content": prompt.content,
             "source": "local", "config": prompt.config})
@@ -63,19 +65,22 @@ async fn prompts(state: Data<State>) -> impl Responder {
 }
 
 async fn tools(state: Data<State>) -> impl Responder {
-    let raw: Vec<&Value> = state.catalog.tools().iter().map(|tool| tool.raw()).collect();
+    let catalog = state.catalog.snapshot();
+    let raw: Vec<&Value> = catalog.tools().iter().map(|tool| tool.raw()).collect();
     HttpResponse::Ok().json(raw)
 }
 
 async fn workflows(state: Data<State>) -> impl Responder {
+    let catalog = state.catalog.snapshot();
     let brief =
         |w: &voice_catalog::Workflow| json!({"id": w.id, "name": w.name, "filename": w.filename});
-    HttpResponse::Ok().json(state.catalog.workflows().iter().map(brief).collect::<Vec<_>>())
+    HttpResponse::Ok().json(catalog.workflows().iter().map(brief).collect::<Vec<_>>())
 }
 
 /// The id is looked up in memory; it never reaches the file system.
 async fn workflow(state: Data<State>, id: Path<String>) -> Result<HttpResponse, Refused> {
-    let found = state.catalog.workflow(&id).ok_or_else(not_found)?;
+    let catalog = state.catalog.snapshot();
+    let found = catalog.workflow(&id).ok_or_else(not_found)?;
     Ok(HttpResponse::Ok().json(found.raw()))
 }
 

@@ -5,12 +5,15 @@ use actix_web::{
     http::{StatusCode, header},
     web::Data,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::State;
 
 /// The content type that Prometheus asks for.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Problems of refused files that `/ready` lists; `check` and the log list all of them.
+const MAX_PROBLEMS: usize = 20;
 
 /// Alive: the process runs and answers. It says nothing about capacity, since whoever probes
 /// this ends a task that fails (`ops.md` §1.2).
@@ -30,7 +33,29 @@ pub(super) async fn ready(state: Data<State>) -> impl Responder {
         "draining": draining,
         "activeCalls": state.registry.active(),
         "backend": state.identity.backend,
+        "catalog": catalog(&state),
     }))
+}
+
+/// Which tools, workflows and prompts new calls get, and why changed files were not taken. A
+/// refused change is no reason to take a task out of service: it serves what it served before.
+fn catalog(state: &State) -> Value {
+    let current = state.catalog.current();
+    let refused = current.refused.as_ref().map(|refused| {
+        json!({
+            "at": refused.at.to_string(),
+            "errors": refused.problems.errors(),
+            "problems": refused.problems.0.iter().take(MAX_PROBLEMS).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "generation": current.generation,
+        "loadedAt": current.loaded_at.to_string(),
+        "tools": current.snapshot.tools().len(),
+        "workflows": current.snapshot.workflows().len(),
+        "prompts": current.snapshot.prompts().len(),
+        "refused": refused,
+    })
 }
 
 /// What the process counts, in the OpenMetrics text format.

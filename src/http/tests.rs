@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use voice_actors::{Engine, EngineConfig, Identity, Ports, Registry};
 use voice_call::{FaultKind, Meters, SonicPort, SonicStream, StreamFault};
-use voice_catalog::{Snapshot, SourceFile, Sources};
+use voice_catalog::{Catalog, Snapshot, SourceFile, Sources};
 use voice_sonic::ModelFamily;
 use voice_wire::server::Version;
 
@@ -45,7 +45,7 @@ fn state() -> Arc<State> {
         ],
     };
     let (catalog, _) = Snapshot::build(&sources).expect("a sound catalog");
-    let catalog = Arc::new(catalog);
+    let catalog = Catalog::from(catalog);
     let meters = Meters::default();
     let identity = Identity {
         version: Version {
@@ -56,7 +56,8 @@ fn state() -> Arc<State> {
         backend: "emulator",
         has_credentials: true,
     };
-    let ports = Ports { sonic: Arc::new(NobodyThere), catalog: catalog.clone() };
+    let ports =
+        Ports { sonic: Arc::new(NobodyThere), catalog: catalog.clone(), executors: Arc::default() };
     let engine = Engine::new(EngineConfig::default(), ports, meters.clone(), identity.clone());
     Arc::new(State::new(
         engine,

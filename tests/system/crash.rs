@@ -66,7 +66,13 @@ async fn broken_helpers_are_started_anew_and_nobody_notices() {
     caller.type_text("What is my balance?").await;
     caller.final_line("assistant").await;
     caller.type_text("4021").await;
-    let result = caller.message("tool_result").await;
+    caller.final_line("assistant").await;
+    caller.type_text("1188").await;
+    let result = caller
+        .until("the balance", |m| {
+            m["type"] == "tool_result" && m["toolName"] == "get_account_balance"
+        })
+        .await;
     assert!(result["toolResult"]["error"].is_null(), "{result}");
     caller.type_text("I want to speak to a human").await;
     caller.message("transferToAgent").await;
@@ -89,7 +95,9 @@ async fn a_helper_that_keeps_breaking_is_given_up_and_the_call_goes_on() {
     caller.type_text("What is my balance?").await;
     caller.final_line("assistant").await;
     caller.type_text("4021").await;
-    caller.message("tool_use").await;
+    caller.final_line("assistant").await;
+    caller.type_text("1188").await;
+    caller.until("the check", |m| m["toolName"] == "verify_identity").await;
     caller.final_line("assistant").await;
     caller.hang_up().await;
     bench.finish().await;

@@ -7,12 +7,17 @@ mod support;
 
 mod bad_input;
 mod barge_in;
+mod check;
 mod conversation;
 mod crash;
 mod endings;
 mod many_calls;
 mod pages;
+mod reload;
 mod settings;
 mod shutdown;
 mod slow_client;
 mod stream_faults;
+mod tools;
+mod transfer;
+mod workflows;

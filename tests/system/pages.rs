@@ -9,7 +9,7 @@ use tokio::{
 use crate::support::Bench;
 
 /// Status, head and body of a GET.
-async fn get(bench: &Bench, path: &str) -> (u16, String, String) {
+pub(crate) async fn get(bench: &Bench, path: &str) -> (u16, String, String) {
     let address = bench.server.addr();
     let mut tcp = TcpStream::connect(address).await.expect("connect");
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

@@ -2,10 +2,12 @@
 
 pub(crate) mod bench;
 pub(crate) mod caller;
+pub(crate) mod house;
 pub(crate) mod speech;
 
 pub(crate) use bench::Bench;
 pub(crate) use caller::{Caller, Seen};
+pub(crate) use house::{House, TRANSFER, puppet};
 
 use std::time::Duration;
 

@@ -1,11 +1,10 @@
-//! What the stream, the caller and the tools report, and what follows from it.
+//! What the stream and the caller report, and what follows from it. What tools report is in
+//! `tooling`, what leads to a human in `transferring`.
 
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
-use serde_json::{Value, json};
 use voice_call::EndReason;
-use voice_catalog::Builtin;
 use voice_sonic::{Speaker, Usage};
 use voice_wire::{Role as Voice, ServerMessage};
 
@@ -13,10 +12,8 @@ use super::{CallActor, farewell::Farewell, idle::IdleAction, to};
 use crate::{
     client::{ClientEvent, ReportHeard},
     mailbox::control,
-    sonic::{AnswerTool, DeclareInterruption, SendText, StreamEvent, StreamNews},
-    tools::{Outcome, RunTool, ToolFinished},
+    sonic::{DeclareInterruption, SendText, StreamEvent, StreamNews},
     transcript::{LineHeard, LineUpdated, TextSent},
-    transfer::{LineSaid, ToolSucceeded, TransferRequested},
 };
 
 /// The cue that makes the assistant speak first. The wording of the greeting is the prompt's
@@ -108,7 +105,7 @@ impl CallActor {
 
     /// Nobody has to say anything while the assistant speaks or a tool runs.
     pub(super) fn set_busy(&mut self, ctx: &mut Context<Self>) {
-        let busy = self.hearing || !self.pending_tools.is_empty();
+        let busy = self.hearing || !self.pending_tools.is_empty() || self.handover.is_some();
         self.idle.set_busy(busy, Instant::now());
         self.watch_idle(ctx);
     }
@@ -120,8 +117,8 @@ impl CallActor {
     }
 
     /// Ends the call once the assistant has said goodbye and the caller has heard it.
-    fn say_farewell(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
-        if self.farewell.is_some() || self.is_ending() {
+    pub(super) fn say_farewell(&mut self, reason: EndReason, ctx: &mut Context<Self>) {
+        if self.farewell.is_some() || self.handover.is_some() || self.is_ending() {
             return;
         }
         self.farewell = Some(Farewell::new(reason));
@@ -131,35 +128,6 @@ impl CallActor {
                 call.end(reason, ctx);
             }
         });
-    }
-
-    // Tools.
-
-    fn on_tool_call(&mut self, tool_use_id: String, name: String, input: Value) {
-        self.tell(ServerMessage::ToolUse {
-            tool_name: name.clone(),
-            tool_input: input.clone(),
-            tool_use_id: tool_use_id.clone(),
-        });
-        self.pending_tools.push(tool_use_id.clone());
-        let Some(tools) = &self.tools else { return self.answer_orphans() };
-        let timezone = self.settings.timezone.clone();
-        let workflows = self.settings.workflows.clone();
-        control(&to(tools), RunTool { tool_use_id, name, input, timezone, workflows });
-    }
-
-    /// Answers the calls that nobody works on any more: the model waits for each.
-    pub(super) fn answer_orphans(&mut self) {
-        for tool_use_id in std::mem::take(&mut self.pending_tools) {
-            let result = json!({"error": "the tool is not available; go on without it"});
-            if let Some(sonic) = &self.sonic {
-                control(&to(sonic), AnswerTool { tool_use_id, result });
-            }
-        }
-    }
-
-    fn builtin(&self, tool: &str) -> Option<Builtin> {
-        self.engine.shared.ports.catalog.tool(tool).and_then(|tool| tool.builtin())
     }
 
     // Figures.
@@ -189,9 +157,10 @@ impl CallActor {
         }
         if let Some(farewell) = &mut self.farewell {
             farewell.turn_ended();
-            // The turn's audio is before this question in the client's mailbox.
-            control(&to(&self.client), ReportHeard);
         }
+        self.turn_ended_for_transfer(interrupted);
+        // The turn's audio is before this question in the client's mailbox.
+        control(&to(&self.client), ReportHeard);
     }
 
     fn tell_token_usage(&self) {
@@ -218,8 +187,12 @@ impl Handler<StreamEvent> for CallActor {
         match event {
             StreamNews::Opened if self.is_ending() => {}
             StreamNews::Opened => self.stream_opened(ctx),
-            StreamNews::SpeechStarted => self.caller_active(ctx),
+            StreamNews::SpeechStarted => {
+                self.caller_speaks = true;
+                self.caller_active(ctx);
+            }
             StreamNews::SpeechEnded { ago } => {
+                self.caller_speaks = false;
                 let now = Instant::now();
                 self.latency.caller_finished(now.checked_sub(ago).unwrap_or(now));
                 self.caller_active(ctx);
@@ -229,11 +202,14 @@ impl Handler<StreamEvent> for CallActor {
                     control(&to(transcriber), LineHeard { stream, line });
                 }
             }
-            StreamNews::FirstAudio => self.latency.audio(Instant::now()),
+            StreamNews::FirstAudio => {
+                self.latency.audio(Instant::now());
+                self.audio_during_handover(ctx);
+            }
             StreamNews::TurnEnded { interrupted } => self.on_turn_ended(interrupted),
             StreamNews::Interrupted => self.on_interrupted(),
             StreamNews::ToolCall { tool_use_id, name, input } => {
-                self.on_tool_call(tool_use_id, name, input);
+                self.on_tool_call(tool_use_id, name, input, ctx);
                 self.set_busy(ctx);
             }
             StreamNews::Usage(usage) => self.on_usage(&usage),
@@ -274,15 +250,16 @@ impl Handler<ClientEvent> for CallActor {
             }
             ClientEvent::HeardAll => {
                 if let Some(reason) = self.farewell.as_ref().and_then(|f| f.heard()) {
-                    self.end(reason, ctx);
+                    return self.end(reason, ctx);
                 }
+                self.heard_all(ctx);
             }
             ClientEvent::FlushedUnmarked => {
                 if let Some(sonic) = &self.sonic {
                     control(&to(sonic), DeclareInterruption);
                 }
             }
-            ClientEvent::HungUp => self.end(EndReason::HungUp, ctx),
+            ClientEvent::HungUp => self.end(self.reason_of_hang_up(), ctx),
             ClientEvent::Stalled => self.end(EndReason::ClientStalled, ctx),
             ClientEvent::Broken(why) => {
                 self.complain("protocol_violation", why.clone(), true);
@@ -296,12 +273,13 @@ impl Handler<LineUpdated> for CallActor {
     type Result = ();
 
     fn handle(&mut self, line: LineUpdated, _: &mut Self::Context) {
+        self.follow_tags(&line.steps);
+        if line.text.is_empty() {
+            return;
+        }
         self.ledger.note_line(&line.id, line.speaker, &line.text);
-        if line.is_final
-            && let Some(transfer) = &self.transfer
-        {
-            let said = LineSaid { speaker: line.speaker, text: line.text.clone() };
-            control(&to(transfer), said);
+        if line.is_final {
+            self.line_said(&line);
         }
         let role = match line.speaker {
             Speaker::User => Voice::User,
@@ -315,53 +293,6 @@ impl Handler<LineUpdated> for CallActor {
             is_streaming: !line.is_final,
             interrupted: line.interrupted,
             timestamp: timestamp(),
-        });
-    }
-}
-
-impl Handler<ToolFinished> for CallActor {
-    type Result = ();
-
-    fn handle(&mut self, finished: ToolFinished, ctx: &mut Self::Context) {
-        let ToolFinished { tool_use_id, name, input, result, outcome } = finished;
-        tracing::info!(name, outcome = outcome.as_str(), "tool finished");
-        self.tell(ServerMessage::ToolResult {
-            tool_name: name.clone(),
-            tool_result: result.clone(),
-            tool_use_id: tool_use_id.clone(),
-        });
-        let pending = self.pending_tools.iter().position(|id| *id == tool_use_id);
-        match (pending, &self.sonic) {
-            (Some(at), Some(sonic)) => {
-                self.pending_tools.remove(at);
-                control(&to(sonic), AnswerTool { tool_use_id, result });
-            }
-            _ => tracing::info!(name, tool_use_id, "the stream that asked for the tool is gone"),
-        }
-        if outcome == Outcome::Ok {
-            let builtin = self.builtin(&name);
-            if let Some(transfer) = &self.transfer {
-                let is_transfer = builtin == Some(Builtin::TransferToAgent);
-                control(&to(transfer), ToolSucceeded { input, is_transfer });
-            }
-            if builtin == Some(Builtin::EndCall) {
-                self.say_farewell(EndReason::Completed, ctx);
-            }
-        }
-        self.set_busy(ctx);
-    }
-}
-
-impl Handler<TransferRequested> for CallActor {
-    type Result = ();
-
-    fn handle(&mut self, transfer: TransferRequested, _: &mut Self::Context) {
-        self.transferred = true;
-        tracing::info!(reason = transfer.reason, "transfer to an agent");
-        self.tell(ServerMessage::TransferToAgent {
-            reason: transfer.reason,
-            summary: transfer.summary,
-            attributes: transfer.attributes,
         });
     }
 }

@@ -49,13 +49,15 @@ impl CallActor {
                 self.transcriber = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor));
             }
             Role::Tools => {
-                let catalog = self.engine.shared.ports.catalog.clone();
+                let catalog = self.catalog.clone();
                 let deadline = self.engine.shared.config.tool_deadline;
-                let actor = ToolRunner::new(catalog, deadline, meters.clone(), to(&me));
+                let executors = self.engine.shared.ports.executors.clone();
+                let actor = ToolRunner::new(catalog, executors, deadline, meters.clone(), to(&me));
                 self.tools = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor));
             }
             Role::Transfer => {
-                let actor = TransferDetector::new(self.transferred, to(&me));
+                let config = self.engine.shared.config.transfer.clone();
+                let actor = TransferDetector::new(config, self.transferred, to(&me));
                 self.transfer = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor));
             }
             Role::Client | Role::Sonic => {}
@@ -70,12 +72,14 @@ impl CallActor {
             return;
         }
         let shared = self.engine.shared.clone();
-        let (settings, problems) = settings::resolve(&wish, &shared.config, &shared.ports.catalog);
+        let now = jiff::Timestamp::now();
+        let (settings, problems) = settings::resolve(&wish, &shared.config, &self.catalog, now);
         for problem in problems {
             self.complain(problem.code, problem.message, false);
         }
         let changes_stream = settings.session != self.settings.session;
         self.settings = settings;
+        self.walk.link(&self.settings.workflows);
         self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);
         self.watch_idle(ctx);
         match self.phase {
@@ -104,6 +108,9 @@ impl CallActor {
         let shared = self.engine.shared.clone();
         let mut session = self.settings.session.clone();
         session.history = self.ledger.history();
+        if let Some(reminder) = self.walk.reminder() {
+            session.system_prompt = format!("{}\n\n{reminder}", session.system_prompt);
+        }
         let me = ctx.address();
         let actor = SonicActor::new(
             self.stream,
@@ -150,6 +157,7 @@ impl CallActor {
         control(&to(&self.client), DetachStream);
         // The next stream knows nothing of calls that the last one made.
         self.pending_tools.clear();
+        self.caller_speaks = false;
         self.set_busy(ctx);
         if pause.is_zero() {
             return self.open_stream(ctx);
@@ -209,6 +217,7 @@ impl CallActor {
         tracing::info!(%reason, "ending the call");
         self.phase = Phase::Ending;
         self.farewell = None;
+        self.handover = None;
         let (code, text) = reason.close();
         let finish = FinishClient { code, reason: text.chars().take(120).collect() };
         control(&to(&self.client), finish);

@@ -2,11 +2,12 @@
 //!
 //! Pure. A wish that cannot be met is a problem to report; the call goes on with the default.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use serde_json::Value;
 use voice_call::SampleRate;
 use voice_catalog::{PromptRequest, Snapshot};
-use voice_sonic::{Sensitivity, SessionSettings, ToolSpec, voices};
+use voice_sonic::{ModelFamily, Sensitivity, SessionSettings, ToolSpec, voices};
 use voice_wire::SessionConfig;
 
 use crate::engine::EngineConfig;
@@ -42,6 +43,7 @@ pub fn resolve(
     wish: &SessionConfig,
     engine: &EngineConfig,
     catalog: &Snapshot,
+    now: jiff::Timestamp,
 ) -> (CallSettings, Vec<ConfigProblem>) {
     let mut problems = Vec::new();
     let mut problem = |code, message: String| problems.push(ConfigProblem { code, message });
@@ -72,12 +74,15 @@ pub fn resolve(
         }
     });
 
+    let of_persona = persona.and_then(|id| catalog.persona(id));
+    let persona_workflows = of_persona.and_then(|persona| persona.workflows());
+    let persona_tools = of_persona.and_then(|persona| persona.tools());
     let workflows = known(
-        wish.linked_workflows.as_deref().unwrap_or_default(),
+        wish.linked_workflows.as_deref().or(persona_workflows.as_deref()).unwrap_or_default(),
         |id| catalog.workflow(id).is_some(),
         |id| problem("unknown_workflow", format!("config.linkedWorkflows: no workflow {id:?}")),
     );
-    let selected = wish.selected_tools.as_deref().map(|names| {
+    let selected = wish.selected_tools.as_deref().or(persona_tools.as_deref()).map(|names| {
         known(
             names,
             |name| catalog.tool(name).is_some(),
@@ -91,6 +96,8 @@ pub fn resolve(
         input_schema: offer.input_schema,
     });
 
+    let date = today(now, wish.user_timezone.as_deref());
+    let attributes = attributes_of(wish);
     let request = PromptRequest {
         persona,
         system_prompt: wish.system_prompt.as_deref(),
@@ -99,6 +106,8 @@ pub fn resolve(
         workflows: &workflows,
         location: wish.user_location.as_deref(),
         timezone: wish.user_timezone.as_deref(),
+        date: Some(&date),
+        attributes: Some(&attributes),
     };
     let system_prompt = catalog.system_prompt(&request).unwrap_or_else(|unknown| {
         // Every name was looked up above.
@@ -142,13 +151,25 @@ pub fn resolve(
     (settings, problems)
 }
 
+/// The date where the caller is, in words.
+fn today(now: jiff::Timestamp, timezone: Option<&str>) -> String {
+    let zone = timezone.and_then(|name| jiff::tz::TimeZone::get(name.trim()).ok());
+    now.to_zoned(zone.unwrap_or(jiff::tz::TimeZone::UTC)).strftime("%A, %-d %B %Y").to_string()
+}
+
+/// Whose voice, tools and workflows the call has. A client that brings a text of its own and
+/// names no persona has none: nothing of a bank belongs to somebody else's prompt.
 fn persona_of<'a>(
     wish: &'a SessionConfig,
     engine: &'a EngineConfig,
-    catalog: &Snapshot,
+    catalog: &'a Snapshot,
     problem: &mut impl FnMut(&'static str, String),
 ) -> Option<&'a str> {
-    let default = engine.default_persona.as_deref();
+    let own_text = wish.system_prompt.as_deref().is_some_and(|text| !text.trim().is_empty());
+    let first = catalog.personas().next().map(|persona| persona.id.as_str());
+    let configured = engine.default_persona.as_deref();
+    let configured = configured.filter(|id| catalog.persona(id).is_some());
+    let default = configured.or(first).filter(|_| !own_text);
     match wish.persona_id.as_deref() {
         Some(id) if catalog.persona(id).is_some() => Some(id),
         Some(id) => {
@@ -157,7 +178,17 @@ fn persona_of<'a>(
         }
         None => default,
     }
-    .filter(|id| catalog.persona(id).is_some())
+}
+
+/// The attributes as texts; what is neither a text, a number nor a truth value has none.
+fn attributes_of(wish: &SessionConfig) -> BTreeMap<String, String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let given = wish.attributes.iter().flatten();
+    given.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect()
 }
 
 fn voice_of(
@@ -166,6 +197,15 @@ fn voice_of(
     of_persona: Option<String>,
     problem: &mut impl FnMut(&'static str, String),
 ) -> String {
+    // A voice that only other models have would close every stream. One that no table knows may
+    // be newer than the tables; the catalog was checked for slips.
+    let is_elsewhere = |voice: &str| {
+        voices::find_voice(engine.model, voice).is_none()
+            && [ModelFamily::Sonic1, ModelFamily::Sonic2]
+                .into_iter()
+                .any(|family| voices::find_voice(family, voice).is_some())
+    };
+    let of_persona = of_persona.filter(|voice| !is_elsewhere(voice));
     let default = || of_persona.unwrap_or_else(|| engine.default_voice.clone());
     match &wish.voice_id {
         Some(voice) if voices::find_voice(engine.model, voice).is_some() => voice.clone(),
@@ -189,4 +229,76 @@ fn known(
     let (known, unknown): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|n| exists(n));
     unknown.iter().for_each(|name| report(name));
     known
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+    use voice_catalog::{SourceFile, Sources};
+
+    use super::*;
+
+    const TEXT: &str = "Hello {{attributes.name}}, {{attributes.age}}, {{attributes.gone}}. It is \
+                        {{date}} in {{user.location}}.";
+
+    fn settings(config: serde_json::Value, wish: serde_json::Value) -> CallSettings {
+        let tool = |name: &str| {
+            let text = json!({"name": name, "description": "d", "parameters": {},
+                "execute": {"kind": "static", "result": 1}});
+            SourceFile::new(format!("{name}.json"), text.to_string())
+        };
+        let graph = r#"{"nodes": [{"id": "s", "type": "start"}], "edges": []}"#;
+        let sources = Sources {
+            tools: vec![tool("look"), tool("listen")],
+            workflows: vec![SourceFile::new("workflow-w.json", graph)],
+            prompts: vec![SourceFile::new("persona-a.txt", format!("{TEXT}\n---\n{config}"))],
+        };
+        let (catalog, _) = Snapshot::build(&sources).unwrap();
+        let wish: SessionConfig = serde_json::from_value(wish).unwrap();
+        let now = "2026-11-22T23:30:00Z".parse().unwrap();
+        let engine = EngineConfig { model: ModelFamily::Sonic2, ..EngineConfig::default() };
+        let (settings, problems) = resolve(&wish, &engine, &catalog, now);
+        assert_eq!(problems, []);
+        settings
+    }
+
+    #[test]
+    fn a_persona_brings_voice_sensitivity_tools_and_workflows() {
+        let config = json!({"voiceId": "amy", "endpointingSensitivity": "HIGH",
+            "tools": ["look"], "workflows": ["w"]});
+        let settings = settings(config, json!({}));
+        assert_eq!(settings.session.voice_id, "amy");
+        assert_eq!(settings.session.sensitivity, Some(Sensitivity::High));
+        assert_eq!(settings.workflows, ["w"]);
+        let tools: Vec<&str> = settings.session.tools.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(tools, ["look", "start_workflow", "advance_workflow"]);
+    }
+
+    #[test]
+    fn what_the_client_says_prevails() {
+        let config = json!({"voiceId": "amy", "tools": ["look"], "workflows": ["w"]});
+        let wish = json!({"voiceId": "tina", "selectedTools": ["listen"], "linkedWorkflows": []});
+        let settings = settings(config, wish);
+        assert_eq!(settings.session.voice_id, "tina");
+        let tools: Vec<&str> = settings.session.tools.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(tools, ["listen"]);
+    }
+
+    #[test]
+    fn variables_are_those_of_the_caller() {
+        let wish = json!({"userLocation": "Berlin", "userTimezone": "Europe/Berlin",
+            "attributes": {"name": "Ada", "age": 36, "gone": null}});
+        let prompt = settings(json!({}), wish).session.system_prompt;
+        let filled = "Hello Ada, 36, unknown. It is Monday, 23 November 2026 in Berlin.";
+        assert!(prompt.starts_with(filled), "{prompt}");
+    }
+
+    #[test]
+    fn a_voice_of_another_model_is_not_asked_of_this_one() {
+        let of = |voice: &str| settings(json!({"voiceId": voice}), json!({})).session.voice_id;
+        assert_eq!(of("greta"), EngineConfig::default().default_voice, "Nova Sonic 1 only");
+        assert_eq!(of("newcomer"), "newcomer", "it may be newer than the table");
+    }
 }

@@ -85,6 +85,10 @@ pub struct Meters {
     pub unknown_events: Counter,
     /// Tool calls, by outcome.
     pub tool_calls: Family<ReasonLabel, Counter>,
+    /// Changes of tools, workflows and prompts, by what became of them.
+    pub catalog_reloads: Family<ReasonLabel, Counter>,
+    /// Whether the files on disk are newer than the catalog in use because they have errors.
+    pub catalog_stale: Gauge,
     /// What waits now, by queue (audio in bytes, messages in pieces).
     pub queue_depth: Family<QueueLabel, Gauge>,
     /// What was dropped because a queue was full, in pieces.
@@ -112,6 +116,16 @@ impl Meters {
         r.register("barge_ins", "Interrupted assistant turns", self.barge_ins.clone());
         r.register("unknown_events", "Service events not understood", self.unknown_events.clone());
         r.register("tool_calls", "Tool calls, by outcome", self.tool_calls.clone());
+        r.register(
+            "catalog_reloads",
+            "Changes of tools, workflows and prompts, by what became of them",
+            self.catalog_reloads.clone(),
+        );
+        r.register(
+            "catalog_stale",
+            "1 while changed files have errors and the old ones are used",
+            self.catalog_stale.clone(),
+        );
         r.register("queue_depth", "What waits now, by queue", self.queue_depth.clone());
         r.register("dropped", "Dropped from full queues", self.dropped.clone());
     }

@@ -3,10 +3,15 @@
 //! Pure functions of a snapshot. Called by the engine when a call starts and whenever its
 //! settings change.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::{
-    prompt::{Prompt, PromptKind},
+    prompt::{
+        Prompt, PromptKind,
+        variables::{Variables, one_line},
+    },
     snapshot::Snapshot,
     tool::{Builtin, Tool},
     workflow::Workflow,
@@ -15,6 +20,10 @@ use crate::{
 /// The persona of a catalog that has none.
 const NOBODY: &str = "You are a friendly assistant on the phone. Greet the caller in one short \
                       sentence and ask how you can help.";
+
+/// The tool by which the model moves on in a workflow. It is no file: the engine answers it, and
+/// it is offered when workflows are linked.
+pub const ADVANCE_WORKFLOW: &str = "advance_workflow";
 
 /// What a call asks for. Everything may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +42,10 @@ pub struct PromptRequest<'a> {
     pub location: Option<&'a str>,
     /// The caller's time zone, an IANA name.
     pub timezone: Option<&'a str>,
+    /// Today where the caller is, in words.
+    pub date: Option<&'a str>,
+    /// What is known of the call besides, such as contact attributes.
+    pub attributes: Option<&'a BTreeMap<String, String>>,
 }
 
 /// A tool as the model gets it.
@@ -85,7 +98,8 @@ impl Snapshot {
     ///
     /// Order (`contract.md` §1, Behaviour): persona or `system_prompt`, how to speak,
     /// guardrails, workflows, and last what is known of the caller. An empty text counts as
-    /// absent. A persona or workflow that does not exist is an error even when `system_prompt`
+    /// absent. The variables of prompts are filled in (`{{date}}` and its like), in those of the
+    /// client as well; workflow text has none. A persona or workflow that does not exist is an error even when `system_prompt`
     /// stands in for the persona: the client believes in something that is not there.
     pub fn system_prompt(&self, request: &PromptRequest<'_>) -> Result<String, UnknownName> {
         let persona = match request.persona {
@@ -101,6 +115,13 @@ impl Snapshot {
         if request.guardrails {
             parts.extend(self.core("core-guardrails").map(str::to_owned));
         }
+        let variables = Variables {
+            location: request.location,
+            timezone: request.timezone,
+            date: request.date,
+            attributes: request.attributes,
+        };
+        let mut parts: Vec<String> = parts.iter().map(|part| variables.fill(part)).collect();
         let linked = self.linked_workflows(request.workflows)?;
         if !linked.is_empty() {
             parts.push(workflow_part(&linked));
@@ -131,6 +152,8 @@ impl Snapshot {
         if !linked.is_empty() {
             let start = self.tool(Builtin::StartWorkflow.as_str());
             offers.extend(start.map(|tool| start_offer(tool, &linked)));
+            offers.retain(|offer| offer.name != ADVANCE_WORKFLOW);
+            offers.push(advance_offer());
         }
         offers
     }
@@ -172,7 +195,9 @@ fn given(text: Option<&str>) -> Option<&str> {
 
 fn workflow_part(linked: &[&Workflow]) -> String {
     let mut part = "WORKFLOWS\nWhen the caller's wish fits one of these, call start_workflow with \
-                    its id and follow its steps in order. Do not read step names aloud.\n"
+                    its id and follow its steps in order. Where a step has several ways on, call \
+                    advance_workflow with the step you go to. The tools of a workflow work at \
+                    their steps only. Do not read step names aloud.\n"
         .to_owned();
     for workflow in linked {
         part.push('\n');
@@ -182,7 +207,6 @@ fn workflow_part(linked: &[&Workflow]) -> String {
 }
 
 fn caller_part(request: &PromptRequest<'_>) -> Option<String> {
-    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let location = given(request.location).map(|text| format!("Location: {}", one_line(text)));
     let timezone = given(request.timezone).map(|text| format!("Time zone: {}", one_line(text)));
     let known: Vec<String> = location.into_iter().chain(timezone).collect();
@@ -215,6 +239,25 @@ fn start_offer(tool: &Tool, linked: &[&Workflow]) -> Offer {
                 }
             },
             "required": ["workflowId"]
+        }),
+    }
+}
+
+fn advance_offer() -> Offer {
+    Offer {
+        name: ADVANCE_WORKFLOW.to_owned(),
+        description: "Move on to the next step of the workflow that runs, once what the present \
+                      step asks for is done."
+            .to_owned(),
+        input_schema: json!({
+            "type": "object",
+            "properties": {
+                "edge": {
+                    "type": "string",
+                    "description": "The id of the step to go to, as the workflow text names it"
+                }
+            },
+            "required": ["edge"]
         }),
     }
 }

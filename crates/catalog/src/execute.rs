@@ -1,22 +1,43 @@
-//! Runs a tool: checks the arguments, then asks the executor of its file.
+//! Runs a tool: checks the arguments, applies the rules of its file, asks its executor.
 //!
-//! It does not know calls, deadlines or workflows' gates: the tool runner of the engine wraps
-//! every run in its own deadline and watches for panics. Dropping the future cancels the run.
+//! It does not know calls or workflows' gates. The tool runner of the engine watches every run
+//! for panics; dropping the future cancels the run. [`Executors`] is built once per process and
+//! holds what runs share: connections, remembered answers, places.
+//!
+//! ```text
+//! Executors::call -> arguments fit? -> remembered? -> a place free? -> within timeout_ms:
+//!     attempt (Backend, table, builtin) -> may it pass and be repeated? -> attempt …
+//!   -> an object -> cut to max_result_bytes -> remembered -> the model
+//! ```
 
+#[cfg(feature = "clients")]
+mod address;
+mod backend;
 mod builtin;
+mod cache;
+#[cfg(feature = "clients")]
+mod clients;
+mod executors;
+mod policy;
 mod refusal;
+mod shape;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+pub use backend::{Backend, Fault, Run};
+#[cfg(feature = "clients")]
+pub use clients::{
+    ClientOptions, Clients, McpServer, McpServers, McpTransport, SdkConfig, Secrets, SetupError,
+    WrongMcpServers,
+};
+pub use executors::Executors;
+pub use policy::{HostRule, HttpPolicy, WrongHostRule};
 pub use refusal::{ArgumentProblem, ToolError};
 
-use crate::{
-    snapshot::Snapshot,
-    tool::{Executor, Outcome, StaticTable, Tool},
-};
+use crate::{snapshot::Snapshot, tool::Tool};
 
 /// What a tool may know of the call it runs for.
 #[derive(Debug, Clone)]
@@ -31,44 +52,13 @@ pub struct ToolContext {
     pub workflows: Vec<String>,
 }
 
-/// Runs the tool of that name; the name may be folded as in [`Snapshot::tool`].
+/// As [`Executors::call`] without clients, without memory and without places: for tools that
+/// stay in the process.
 pub async fn call(name: &str, input: &Value, context: &ToolContext) -> Result<Value, ToolError> {
-    match context.catalog.tool(name) {
-        Some(tool) => run(tool, input, context).await,
-        None => Err(ToolError::Unknown {
-            tool: name.to_owned(),
-            known: context.catalog.tools().iter().map(|tool| tool.name.clone()).collect(),
-        }),
-    }
+    Executors::default().call(name, input, context).await
 }
 
-/// Runs a tool. `input` is what the model sent: an object, the same once more encoded as a text,
-/// or nothing (null, an empty text) for no arguments.
-///
-/// The result is what the model gets. An error becomes a result by [`ToolError::to_result`].
+/// As [`Executors::run`] without clients, without memory and without places.
 pub async fn run(tool: &Tool, input: &Value, context: &ToolContext) -> Result<Value, ToolError> {
-    let arguments = refusal::check_arguments(tool, input)?;
-    match &tool.execute {
-        Executor::Builtin(builtin) => builtin::run(*builtin, &arguments, context),
-        Executor::Static(table) => answer(table, tool, &arguments).await,
-        Executor::None => Err(ToolError::NotAvailable { tool: tool.name.clone() }),
-    }
-}
-
-async fn answer(
-    table: &StaticTable,
-    tool: &Tool,
-    arguments: &Map<String, Value>,
-) -> Result<Value, ToolError> {
-    let answer = table.answer(arguments).ok_or_else(|| ToolError::Failed {
-        tool: tool.name.clone(),
-        message: "Nothing was found for these arguments.".to_owned(),
-    })?;
-    if answer.delay_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
-    }
-    match answer.outcome {
-        Outcome::Result(result) => Ok(result),
-        Outcome::Fail(message) => Err(ToolError::Failed { tool: tool.name.clone(), message }),
-    }
+    Executors::default().run(tool, input, context).await
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    position::{Position, locate},
+    position::{Position, locate, repeated_keys},
     problem::{Problem, Severity},
 };
 
@@ -11,13 +11,15 @@ use crate::{
 pub(crate) struct Findings<'a> {
     file: String,
     text: &'a str,
+    /// Where the JSON begins to which pointers point: prompts have text above it.
+    json_from: usize,
     found: Vec<Problem>,
 }
 
 impl<'a> Findings<'a> {
     /// A list for a file named `file` (with its folder) that holds `text`.
     pub(crate) fn new(file: impl Into<String>, text: &'a str) -> Self {
-        Self { file: file.into(), text, found: Vec::new() }
+        Self { file: file.into(), text, json_from: 0, found: Vec::new() }
     }
 
     /// The list.
@@ -30,20 +32,82 @@ impl<'a> Findings<'a> {
         self.found.iter().any(Problem::is_error)
     }
 
+    /// From here on pointers point into the JSON that begins at this offset.
+    pub(crate) fn set_json_from(&mut self, offset: usize) {
+        self.json_from = offset;
+    }
+
+    /// Whether anything was found at `pointer`.
+    pub(crate) fn has_any_at(&self, pointer: &str) -> bool {
+        self.found.iter().any(|problem| problem.pointer.as_deref() == Some(pointer))
+    }
+
+    /// Whether there is an error at `pointer`, below it, or above it other than at the root.
+    pub(crate) fn has_error_around(&self, pointer: &str) -> bool {
+        let inside = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.found.iter().filter(|problem| problem.is_error()).any(|problem| {
+            let Some(at) = problem.pointer.as_deref() else { return false };
+            inside(at, pointer) || (!at.is_empty() && inside(pointer, at))
+        })
+    }
+
+    /// Whether an error at `pointer` names `word`.
+    pub(crate) fn names_error(&self, pointer: &str, word: &str) -> bool {
+        let word = format!("`{word}`");
+        self.found.iter().any(|problem| {
+            let says = |text: &str| text.contains(&word);
+            problem.is_error()
+                && problem.pointer.as_deref() == Some(pointer)
+                && (says(&problem.what) || says(&problem.remedy))
+        })
+    }
+
     /// Something because of which no snapshot is made, at a JSON pointer.
     pub(crate) fn error(&mut self, pointer: &str, what: impl Into<String>, remedy: &str) {
-        self.push(Severity::Error, pointer, what.into(), remedy);
+        self.push(Severity::Error, pointer, false, what.into(), remedy);
     }
 
     /// Something to look at, at a JSON pointer.
     pub(crate) fn warn(&mut self, pointer: &str, what: impl Into<String>, remedy: &str) {
-        self.push(Severity::Warning, pointer, what.into(), remedy);
+        self.push(Severity::Warning, pointer, false, what.into(), remedy);
+    }
+
+    /// Something to look at in the key of the value at a JSON pointer.
+    pub(crate) fn warn_key(&mut self, pointer: &str, what: impl Into<String>, remedy: &str) {
+        self.push(Severity::Warning, pointer, true, what.into(), remedy);
     }
 
     /// An error at a known place of a file that is not JSON, or not yet.
     pub(crate) fn error_at(&mut self, place: Position, what: impl Into<String>, remedy: &str) {
+        self.push_at(Severity::Error, place, what, remedy);
+    }
+
+    /// A warning at a known place.
+    pub(crate) fn warn_at(&mut self, place: Position, what: impl Into<String>, remedy: &str) {
+        self.push_at(Severity::Warning, place, what, remedy);
+    }
+
+    /// Warns of keys that stand twice in the JSON of the file.
+    pub(crate) fn warn_of_repeated_keys(&mut self) {
+        let json = self.text.get(self.json_from..).unwrap_or_default();
+        for (offset, key) in repeated_keys(json) {
+            let place = Position::of_offset(self.text, self.json_from + offset);
+            let what = format!("`{key}` stands twice in this object; only the last one counts");
+            self.warn_at(place, what, "Keep one of them.");
+        }
+    }
+
+    fn push_at(
+        &mut self,
+        severity: Severity,
+        place: Position,
+        what: impl Into<String>,
+        remedy: &str,
+    ) {
         self.found.push(Problem {
-            severity: Severity::Error,
+            severity,
             file: self.file.clone(),
             line: Some(place.line),
             column: Some(place.column),
@@ -53,8 +117,19 @@ impl<'a> Findings<'a> {
         });
     }
 
-    fn push(&mut self, severity: Severity, pointer: &str, what: String, remedy: &str) {
-        let place = locate(self.text, pointer);
+    fn push(
+        &mut self,
+        severity: Severity,
+        pointer: &str,
+        at_key: bool,
+        what: String,
+        remedy: &str,
+    ) {
+        let json = self.text.get(self.json_from..).unwrap_or_default();
+        let place = locate(json, pointer).map(|found| {
+            let offset = if at_key { found.key } else { found.value };
+            Position::of_offset(self.text, self.json_from + offset)
+        });
         self.found.push(Problem {
             severity,
             file: self.file.clone(),
@@ -69,7 +144,10 @@ impl<'a> Findings<'a> {
     /// Reads the file as a JSON object.
     pub(crate) fn read_object(&mut self) -> Option<Map<String, Value>> {
         match serde_json::from_str(self.text) {
-            Ok(Value::Object(object)) => Some(object),
+            Ok(Value::Object(object)) => {
+                self.warn_of_repeated_keys();
+                Some(object)
+            }
             Ok(other) => {
                 let what = format!("the file holds {}, not an object", kind_of(&other));
                 self.error("", what, "Put the definition between { and }.");

@@ -14,20 +14,26 @@
 //! ```
 
 pub mod assembly;
+mod catalog;
 pub mod execute;
 mod finding;
 pub mod name;
 mod position;
 pub mod problem;
 pub mod prompt;
+pub mod rules;
+pub mod schema;
 pub mod snapshot;
 pub mod source;
 pub mod tool;
+mod watch;
 pub mod workflow;
 
-pub use assembly::{NameKind, Offer, PromptRequest, UnknownName};
+pub use assembly::{ADVANCE_WORKFLOW, NameKind, Offer, PromptRequest, UnknownName};
+pub use catalog::{Catalog, Complete, Current, Refused, Reload};
 pub use problem::{Problem, Problems, Severity};
-pub use prompt::{Prompt, PromptKind};
+pub use prompt::{Prompt, PromptKind, Variables};
+pub use rules::{Limits, Rules};
 pub use snapshot::Snapshot;
 pub use source::{Dirs, SourceFile, Sources};
 pub use tool::{Builtin, Executor, Tool};

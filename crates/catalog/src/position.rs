@@ -30,15 +30,65 @@ impl Position {
     }
 }
 
-/// The place where the value at a JSON pointer starts.
-pub(crate) fn locate(text: &str, pointer: &str) -> Option<Position> {
+/// Where the value at a JSON pointer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Located {
+    /// Offset of its first byte.
+    pub(crate) value: usize,
+    /// Offset of its key; that of the value in a list.
+    pub(crate) key: usize,
+}
+
+/// Finds the value at a JSON pointer.
+pub(crate) fn locate(text: &str, pointer: &str) -> Option<Located> {
     let mut scanner = Scanner { text, at: 0 };
     scanner.skip_blanks();
+    let mut key = scanner.at;
     for token in pointer.split('/').skip(1) {
         let token = token.replace("~1", "/").replace("~0", "~");
-        scanner.enter(&token)?;
+        key = scanner.enter(&token)?;
     }
-    Some(Position::of_offset(text, scanner.at))
+    Some(Located { value: scanner.at, key })
+}
+
+/// The keys that an object somewhere in valid JSON has twice: offset of the second, and the key.
+/// `serde_json` takes the last of them without a word.
+pub(crate) fn repeated_keys(text: &str) -> Vec<(usize, String)> {
+    let mut repeated = Vec::new();
+    let mut scanner = Scanner { text, at: 0 };
+    // One entry per open container: the keys so far, `None` for a list.
+    let mut open: Vec<Option<Vec<String>>> = Vec::new();
+    loop {
+        scanner.skip_blanks();
+        let start = scanner.at;
+        match scanner.peek() {
+            None => return repeated,
+            Some(b'{') => open.push(Some(Vec::new())),
+            Some(b'[') => open.push(None),
+            Some(b'}' | b']') => drop(open.pop()),
+            Some(b'"') => {
+                if scanner.skip_string().is_none() {
+                    return repeated;
+                }
+                let end = scanner.at;
+                scanner.skip_blanks();
+                if scanner.peek() == Some(b':')
+                    && let Some(Some(keys)) = open.last_mut()
+                    && let Some(key) =
+                        text.get(start..end).and_then(|key| serde_json::from_str(key).ok())
+                {
+                    if keys.contains(&key) {
+                        repeated.push((start, key));
+                    } else {
+                        keys.push(key);
+                    }
+                }
+                continue;
+            }
+            Some(_) => {}
+        }
+        scanner.at += 1;
+    }
 }
 
 /// Walks over valid JSON without building anything.
@@ -65,8 +115,9 @@ impl Scanner<'_> {
         Some(())
     }
 
-    /// Moves from the start of a container to the start of one of its values.
-    fn enter(&mut self, token: &str) -> Option<()> {
+    /// Moves from the start of a container to the start of one of its values; returns where its
+    /// key stands.
+    fn enter(&mut self, token: &str) -> Option<usize> {
         match self.peek()? {
             b'{' => {
                 self.take(b'{')?;
@@ -77,7 +128,7 @@ impl Scanner<'_> {
                     self.skip_blanks();
                     self.take(b':')?;
                     if key == token {
-                        return Some(());
+                        return Some(start);
                     }
                     self.skip_value()?;
                     self.take(b',')?;
@@ -89,7 +140,7 @@ impl Scanner<'_> {
                     self.skip_value()?;
                     self.take(b',')?;
                 }
-                (self.peek() != Some(b']')).then_some(())
+                (self.peek() != Some(b']')).then_some(self.at)
             }
             _ => None,
         }
@@ -155,10 +206,14 @@ mod tests {
 
     #[test]
     fn values_are_found_by_pointer() {
-        let at = |pointer| locate(TEXT, pointer).map(|p| (p.line, p.column));
+        let place = |offset| Position::of_offset(TEXT, offset);
+        let at = |pointer| {
+            locate(TEXT, pointer).map(|found| place(found.value)).map(|p| (p.line, p.column))
+        };
         assert_eq!(at(""), Some((1, 1)));
         assert_eq!(at("/ä/1/x~1y"), Some((2, 20)));
         assert_eq!(at("/b/c"), Some((3, 15)));
+        assert_eq!(locate(TEXT, "/b/c").map(|found| place(found.key).column), Some(9));
         assert_eq!(at("/b/d"), None);
         assert_eq!(at("/ä/2"), None);
     }
@@ -170,10 +225,19 @@ mod tests {
         assert_eq!(Position::of_syntax_error(text, &error), Position { line: 2, column: 8 });
     }
 
+    #[test]
+    fn keys_that_stand_twice_are_found() {
+        let text = r#"{"a": [{"a": "a"}, {"b": 1, "b": 2}], "\u0061" : {"a": 1}, "c": "c"}"#;
+        let found = repeated_keys(text);
+        let keys: Vec<(usize, &str)> = found.iter().map(|(at, key)| (*at, key.as_str())).collect();
+        assert_eq!(keys, [(28, "b"), (38, "a")]);
+    }
+
     proptest! {
         #[test]
         fn no_text_and_no_pointer_makes_it_panic(text in ".{0,60}", pointer in "(/[a-z0-9~]{0,2}){0,3}", at: usize) {
             let _ = locate(&text, &pointer);
+            repeated_keys(&text);
             let _ = Position::of_offset(&text, at);
             if let Err(error) = serde_json::from_str::<serde_json::Value>(&text) {
                 let _ = Position::of_syntax_error(&text, &error);

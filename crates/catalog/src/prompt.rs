@@ -1,15 +1,21 @@
 //! A prompt: a text for the model, with an optional tail of settings.
 //!
 //! Its kind is the prefix of the file name; its tail is a line `---` followed by one JSON
-//! object (`contract.md` §4). Pure: text in, prompt and problems out.
+//! object (`contract.md` §4). Pure: text in, prompt and problems out. The variables in the text
+//! are `prompt/variables.rs`.
+
+pub(crate) mod variables;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    finding::{Findings, kind_of, syntax_message},
+    finding::{Findings, syntax_message},
     position::Position,
+    schema::{self, Format},
 };
+
+pub use variables::Variables;
 
 /// What a prompt is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -49,6 +55,16 @@ impl Prompt {
     /// The voice it wants to be spoken with.
     pub fn voice_id(&self) -> Option<&str> {
         self.config.get("voiceId").and_then(Value::as_str)
+    }
+
+    /// The language it speaks, as a BCP 47 tag.
+    pub fn language(&self) -> Option<&str> {
+        self.config.get("language").and_then(Value::as_str)
+    }
+
+    /// How soon a pause of the caller counts as the end of a turn: HIGH, MEDIUM or LOW.
+    pub fn sensitivity(&self) -> Option<&str> {
+        self.config.get("endpointingSensitivity").and_then(Value::as_str)
     }
 
     /// The tools it limits itself to; `None` = all.
@@ -91,19 +107,26 @@ impl PromptKind {
     }
 }
 
-/// Reads one prompt; `None` when an error was found.
+/// Reads one prompt; `None` when its tail is not JSON.
+///
+/// A prompt with other errors comes back as far as it could be read, so that what it refers to
+/// can be checked as well; no snapshot is made of it.
 pub(crate) fn read(file: &str, text: &str, findings: &mut Findings<'_>) -> Option<Prompt> {
     let id = file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned();
     let kind = PromptKind::of_id(&id);
-    let (content, config) = match split_tail(text) {
-        None => (text, Map::new()),
-        Some((content, at)) => (content, read_config(text, at, findings)?),
+    let (content, tail) = match split_tail(text) {
+        None => (text, None),
+        Some((content, at)) => (content, Some(at)),
+    };
+    check_variables(content, findings);
+    let config = match tail {
+        None => Map::new(),
+        Some(at) => read_config(text, at, findings)?,
     };
     let content = content.trim().replace("\r\n", "\n");
     if content.is_empty() {
         let start = Position { line: 1, column: 1 };
         findings.error_at(start, "the prompt has no text", "Write it above the line `---`.");
-        return None;
     }
     let mut prompt = Prompt { id, name: String::new(), kind, content, config };
     prompt.name = match prompt.config.get("name").and_then(Value::as_str) {
@@ -115,7 +138,7 @@ pub(crate) fn read(file: &str, text: &str, findings: &mut Findings<'_>) -> Optio
 
 /// Text before the tail, and the offset at which the tail's JSON starts. A `---` that is not
 /// followed by `{` is a ruler in the text.
-fn split_tail(text: &str) -> Option<(&str, usize)> {
+pub(crate) fn split_tail(text: &str) -> Option<(&str, usize)> {
     let mut offset = 0;
     let mut tail = None;
     for line in text.split_inclusive('\n') {
@@ -133,7 +156,6 @@ fn split_tail(text: &str) -> Option<(&str, usize)> {
 }
 
 fn read_config(text: &str, at: usize, findings: &mut Findings<'_>) -> Option<Map<String, Value>> {
-    let remedy = "Correct the settings below `---`, or take them away.";
     let tail = &text[at..];
     let config: Map<String, Value> = match serde_json::from_str(tail) {
         Ok(config) => config,
@@ -143,26 +165,43 @@ fn read_config(text: &str, at: usize, findings: &mut Findings<'_>) -> Option<Map
             let column = if place.line == 1 { above.column - 1 } else { 0 };
             let place =
                 Position { line: above.line + place.line - 1, column: place.column + column };
+            let remedy = "Correct the settings below `---`, or take them away.";
             findings.error_at(place, syntax_message(&error), remedy);
             return None;
         }
     };
-    let mut sound = true;
-    let mut expect = |key: &str, wanted: &str, fits: &dyn Fn(&Value) -> bool| {
-        if let Some(value) = config.get(key).filter(|value| !fits(value)) {
-            let what = format!("`{key}` must be {wanted}, not {}", kind_of(value));
-            findings.error_at(Position::of_offset(text, at), what, remedy);
-            sound = false;
-        }
+    findings.set_json_from(at);
+    findings.warn_of_repeated_keys();
+    schema::check(Format::Prompt, &config, findings);
+    if let Some(language) = config.get("language").and_then(Value::as_str)
+        && !is_language(language)
+    {
+        let what = format!("{language:?} is not a language tag");
+        findings.warn("/language", what, "Write a BCP 47 tag such as en-GB or de.");
+    }
+    Some(config)
+}
+
+/// Whether it has the shape of a BCP 47 tag: two or three letters, then further parts.
+fn is_language(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    let is_first =
+        |part: &str| (2..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic());
+    let is_further = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
     };
-    let is_names =
-        |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
-    expect("name", "a text", &Value::is_string);
-    expect("voiceId", "a text", &Value::is_string);
-    expect("default", "true or false", &Value::is_boolean);
-    expect("tools", "a list of tool names", &is_names);
-    expect("workflows", "a list of workflow ids", &is_names);
-    sound.then_some(config)
+    parts.next().is_some_and(is_first) && parts.all(is_further)
+}
+
+/// Reports variables that no call can fill in, in the text before the tail.
+fn check_variables(content: &str, findings: &mut Findings<'_>) {
+    for (range, name) in variables::find(content) {
+        if !variables::is_known(name) {
+            let place = Position::of_offset(content, range.start);
+            let remedy = format!("Use {}, or take the braces away.", variables::KNOWN);
+            findings.error_at(place, format!("there is no variable `{name}`"), &remedy);
+        }
+    }
 }
 
 /// `night-shift_desk` becomes `Night shift desk`.
@@ -182,7 +221,8 @@ mod tests {
     fn read_text(text: &str) -> Result<Prompt, String> {
         let mut findings = Findings::new("prompts/persona-night-desk.txt", text);
         let prompt = read("persona-night-desk.txt", text, &mut findings);
-        prompt.ok_or_else(|| findings.into_problems()[0].to_string())
+        let error = findings.into_problems().into_iter().find(|problem| problem.is_error());
+        error.map_or_else(|| Ok(prompt.unwrap()), |error| Err(error.to_string()))
     }
 
     #[test]

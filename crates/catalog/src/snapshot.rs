@@ -4,6 +4,7 @@
 //! a call. Made by the server at start; the files are read by `source`, each format by its own
 //! module, and what concerns two files is checked in `snapshot/references.rs`.
 
+mod budget;
 mod references;
 
 use crate::{
@@ -12,6 +13,8 @@ use crate::{
     position::Position,
     problem::{Problem, Problems},
     prompt::{self, Prompt, PromptKind},
+    rules::Rules,
+    schema::{self, Format},
     source::{self, Dirs, SourceFile, Sources},
     tool::{self, Tool},
     workflow::{self, Workflow},
@@ -29,28 +32,40 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads and checks the three folders.
+    /// Reads the three folders and checks them against the default rules.
     ///
     /// On success the warnings come along. When anything is an error, every error and every
     /// warning comes back, sorted by file and line.
     pub fn load(dirs: &Dirs) -> Result<(Self, Vec<Problem>), Problems> {
+        Self::load_by(dirs, &Rules::default())
+    }
+
+    /// [`Snapshot::load`] with rules of the operator's.
+    pub fn load_by(dirs: &Dirs, rules: &Rules) -> Result<(Self, Vec<Problem>), Problems> {
         let (sources, problems) = source::read(dirs);
-        Self::assemble(&sources, problems)
+        Self::assemble(&sources, problems, rules)
     }
 
     /// Checks files that are already in memory; otherwise as [`Snapshot::load`].
     pub fn build(sources: &Sources) -> Result<(Self, Vec<Problem>), Problems> {
-        Self::assemble(sources, Vec::new())
+        Self::build_by(sources, &Rules::default())
     }
 
-    fn assemble(
+    /// [`Snapshot::build`] with rules of the operator's.
+    pub fn build_by(sources: &Sources, rules: &Rules) -> Result<(Self, Vec<Problem>), Problems> {
+        Self::assemble(sources, Vec::new(), rules)
+    }
+
+    /// Makes a snapshot of files of which some may have `problems` already.
+    pub(crate) fn assemble(
         sources: &Sources,
         mut problems: Vec<Problem>,
+        rules: &Rules,
     ) -> Result<(Self, Vec<Problem>), Problems> {
-        let mut broken = Broken::default();
+        let mut broken = Broken::new(&problems);
         let mut snapshot = Self { start_workflow: Tool::start_workflow(), ..Self::default() };
         for file in &sources.tools {
-            inspect("tools", file, &mut problems, |_, findings| {
+            inspect("tools", file, &mut problems, |text, findings| {
                 match tool::read(&file.name, findings) {
                     Some(tool) => {
                         check_unique_tool(&tool, &snapshot.tools, findings);
@@ -58,10 +73,11 @@ impl Snapshot {
                     }
                     None => broken.add_tool(file),
                 }
+                check_format(Format::Tool, text, findings);
             });
         }
         for file in &sources.workflows {
-            inspect("workflows", file, &mut problems, |_, findings| {
+            inspect("workflows", file, &mut problems, |text, findings| {
                 let Some(id) = workflow::id_of_file(&file.name) else {
                     let remedy = "Name it workflow-<id>.json, or take it out of the folder.";
                     findings.warn("", "the file is ignored: it is not named as a workflow", remedy);
@@ -74,6 +90,7 @@ impl Snapshot {
                     }
                     None => broken.add_workflow(file, id),
                 }
+                check_format(Format::Workflow, text, findings);
             });
         }
         for file in &sources.prompts {
@@ -85,7 +102,8 @@ impl Snapshot {
         let is_default =
             |prompt: &Prompt| prompt.kind == PromptKind::Persona && prompt.is_default();
         snapshot.prompts.sort_by_key(|prompt| !is_default(prompt));
-        references::check(&snapshot, &broken, sources, &mut problems);
+        references::check(&snapshot, &broken, rules, sources, &mut problems);
+        budget::check(&snapshot, &rules.limits, sources, &mut problems);
         problems.sort_by(|a, b| {
             (&a.file, a.line, a.column, a.severity).cmp(&(&b.file, b.line, b.column, b.severity))
         });
@@ -142,6 +160,13 @@ impl Snapshot {
     /// The prompt with that id.
     pub fn prompt(&self, id: &str) -> Option<&Prompt> {
         self.prompts.iter().find(|prompt| prompt.id == id)
+    }
+}
+
+/// Holds a file of JSON against its published schema.
+fn check_format(format: Format, text: &str, findings: &mut Findings<'_>) {
+    if let Ok(object) = serde_json::from_str(text) {
+        schema::check(format, &object, findings);
     }
 }
 

@@ -3,13 +3,20 @@
 //! This is the model alone; reading the file is `tool/read.rs`, running it is [`crate::execute`].
 
 mod read;
+pub(crate) mod remote;
+mod rules;
 mod table;
+pub(crate) mod template;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+#[cfg(feature = "clients")]
+pub(crate) use read::SCHEMA_KEYS;
 pub(crate) use read::read;
+pub use remote::{Body, HttpCall, KnowledgeBaseQuery, LambdaCall, McpCall, UrlTemplate};
+pub use rules::{Announce, Redaction, Rules};
 pub use table::{Answer, Outcome, Row, StaticTable};
 
 /// One tool of a snapshot.
@@ -29,6 +36,8 @@ pub struct Tool {
     pub file: String,
     /// How it is run.
     pub execute: Executor,
+    /// Under which rules.
+    pub rules: Rules,
     raw: Value,
     validator: Arc<jsonschema::Validator>,
 }
@@ -40,6 +49,14 @@ pub enum Executor {
     Builtin(Builtin),
     /// Answered from a table in the tool's file.
     Static(StaticTable),
+    /// By a request to a back end.
+    Http(HttpCall),
+    /// By an AWS Lambda function.
+    Lambda(LambdaCall),
+    /// By a tool of an MCP server.
+    Mcp(McpCall),
+    /// By a search in an Amazon Bedrock knowledge base.
+    KnowledgeBase(KnowledgeBaseQuery),
     /// Not at all: the model is told that the tool is not available.
     None,
 }
@@ -89,7 +106,7 @@ impl Tool {
     pub fn builtin(&self) -> Option<Builtin> {
         match self.execute {
             Executor::Builtin(builtin) => Some(builtin),
-            Executor::Static(_) | Executor::None => None,
+            _ => None,
         }
     }
 
@@ -99,6 +116,21 @@ impl Tool {
             Some(instruction) => format!("{}\n\n[INSTRUCTION]: {instruction}", self.description),
             None => self.description.clone(),
         }
+    }
+
+    /// What the caller hears when a run takes long, and after how much silence.
+    pub fn announce(&self) -> Option<&Announce> {
+        self.rules.announce.as_ref()
+    }
+
+    /// The model's arguments as a log may show them.
+    pub fn redacted_arguments(&self, input: &Value) -> Value {
+        self.rules.redact.arguments(input)
+    }
+
+    /// A result as a log may show it.
+    pub fn redacted_result(&self, result: &Value) -> Value {
+        self.rules.redact.result(result)
     }
 
     /// The compiled schema.
@@ -135,6 +167,7 @@ impl Tool {
             input_schema,
             file: String::new(),
             execute: Executor::Builtin(builtin),
+            rules: Rules::default(),
             validator: Arc::new(validator),
         })
     }

@@ -1,5 +1,7 @@
 //! Client → server: frames, their limits and their parsing.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -77,6 +79,8 @@ pub struct SessionConfig {
     pub user_location: Option<String>,
     /// IANA time zone of the caller.
     pub user_timezone: Option<String>,
+    /// What else is known of the call, for `{{attributes.<name>}}` in prompts.
+    pub attributes: Option<BTreeMap<String, Value>>,
 }
 
 /// What is wrong with a frame. The call goes on all the same.

@@ -92,6 +92,18 @@ pub enum ServerMessage {
         /// What is known about the caller.
         attributes: serde_json::Map<String, Value>,
     },
+    /// A workflow moved.
+    #[serde(rename = "workflow_update")]
+    WorkflowUpdate {
+        /// Id of the step that was reached.
+        current_step: String,
+    },
+    /// Where a workflow stands; comes with every `workflow_update`.
+    #[serde(rename = "workflowStatus")]
+    WorkflowStatus {
+        /// The details.
+        data: WorkflowStatus,
+    },
     /// The model's usage, accumulated over the call.
     Usage {
         /// In the shape of the model's own event.
@@ -136,6 +148,18 @@ pub enum ServerMessage {
         /// Whether the call is over.
         fatal: bool,
     },
+}
+
+/// Where a workflow stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowStatus {
+    /// Id of the present step.
+    pub active_step_id: String,
+    /// Id of the workflow it belongs to.
+    pub workflow_id: String,
+    /// What the workflow's steps need to know, and whether it is known.
+    pub checks: std::collections::BTreeMap<String, bool>,
 }
 
 /// Which program answers; also what `/api/version` says.

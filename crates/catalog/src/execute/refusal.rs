@@ -31,6 +31,22 @@ pub enum ToolError {
         /// What went wrong, fit for the model to read.
         message: String,
     },
+    /// The tool gave no answer in its time.
+    #[error("{tool} did not answer within {after_ms} ms")]
+    TimedOut {
+        /// The tool.
+        tool: String,
+        /// Its `timeout_ms`.
+        after_ms: u64,
+    },
+    /// As many runs as the file allows are under way; nothing was run.
+    #[error("{tool} is busy: {limit} runs are under way")]
+    Busy {
+        /// The tool.
+        tool: String,
+        /// Its `concurrency`.
+        limit: usize,
+    },
     /// The tool has no executor here.
     #[error("{tool} is not available: its file does not say how it is executed")]
     NotAvailable {
@@ -81,6 +97,14 @@ impl ToolError {
                 "next": "Ask the caller for what is missing or unclear, then call the tool again."
             }),
             Self::Failed { message, .. } => json!({ "error": message }),
+            Self::TimedOut { after_ms, .. } => json!({
+                "error": format!("The tool did not answer within {} s.", *after_ms as f64 / 1000.0),
+                "next": "It may still have been done. Tell the caller, and do not simply repeat it."
+            }),
+            Self::Busy { .. } => json!({
+                "error": "The tool is busy; nothing was done.",
+                "next": "Ask the caller for a moment's patience, then call the tool again."
+            }),
             Self::NotAvailable { tool } => json!({
                 "error": "not available",
                 "tool": tool,
@@ -98,6 +122,8 @@ impl ToolError {
         match self {
             Self::InvalidArguments { .. } => "invalid_arguments",
             Self::Failed { .. } => "failed",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Busy { .. } => "busy",
             Self::NotAvailable { .. } => "not_available",
             Self::Unknown { .. } => "unknown_tool",
         }

@@ -7,9 +7,9 @@ use super::{Snapshot, inspect};
 use crate::{
     finding::Findings,
     name::fold,
-    position::Position,
     problem::Problem,
-    prompt::{Prompt, PromptKind},
+    prompt::{self, Prompt, PromptKind},
+    rules::Rules,
     source::{SourceFile, Sources},
     workflow::Workflow,
 };
@@ -20,9 +20,22 @@ use crate::{
 pub(super) struct Broken {
     tools: Vec<String>,
     workflows: Vec<String>,
+    /// Whether the folders themselves could not be read: then anything may be in them.
+    all_tools: bool,
+    all_workflows: bool,
 }
 
 impl Broken {
+    /// What is missing already when files are looked at first.
+    pub(super) fn new(problems: &[Problem]) -> Self {
+        let is_missing = |folder: &str| problems.iter().any(|problem| problem.file == folder);
+        Self {
+            all_tools: is_missing("tools"),
+            all_workflows: is_missing("workflows"),
+            ..Self::default()
+        }
+    }
+
     /// A tool file with errors; its name is guessed from the file when it cannot be read.
     pub(super) fn add_tool(&mut self, file: &SourceFile) {
         let stem = file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem);
@@ -46,6 +59,7 @@ fn text_of(file: &SourceFile, key: &str) -> Option<String> {
 pub(super) fn check(
     snapshot: &Snapshot,
     broken: &Broken,
+    rules: &Rules,
     sources: &Sources,
     problems: &mut Vec<Problem>,
 ) {
@@ -60,13 +74,13 @@ pub(super) fn check(
         let stem = file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem);
         let Some(prompt) = snapshot.prompt(stem) else { continue };
         inspect("prompts", file, problems, |text, findings| {
-            let tail = text.rfind("\n---").map_or(0, |newline| newline + 1);
-            let place = Position::of_offset(text, tail);
-            known.check_prompt(prompt, place, findings);
+            findings.set_json_from(prompt::split_tail(text).map_or(text.len(), |(_, at)| at));
+            known.check_prompt(prompt, findings);
+            check_voice(prompt, rules, findings);
             if prompt.kind == PromptKind::Persona && prompt.is_default() {
                 if let Some(first) = default {
                     let what = format!("`{}` is the default persona already", first.id);
-                    findings.error_at(place, what, "Keep `default` in one persona.");
+                    findings.error("/default", what, "Keep `default` in one persona.");
                 }
                 default = default.or(Some(prompt));
             }
@@ -82,11 +96,15 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn has_tool(&self, name: &str) -> bool {
-        self.snapshot.tool(name).is_some() || self.broken.tools.contains(&fold(name))
+        self.broken.all_tools
+            || self.snapshot.tool(name).is_some()
+            || self.broken.tools.contains(&fold(name))
     }
 
     fn has_workflow(&self, id: &str) -> bool {
-        self.snapshot.workflow(id).is_some() || self.broken.workflows.contains(&fold(id))
+        self.broken.all_workflows
+            || self.snapshot.workflow(id).is_some()
+            || self.broken.workflows.contains(&fold(id))
     }
 
     fn check(&self, workflow: &Workflow, findings: &mut Findings<'_>) {
@@ -118,18 +136,34 @@ impl Known<'_> {
         }
     }
 
-    fn check_prompt(&self, prompt: &Prompt, place: Position, findings: &mut Findings<'_>) {
-        for name in prompt.tools().unwrap_or_default() {
-            if !self.has_tool(&name) {
+    fn check_prompt(&self, prompt: &Prompt, findings: &mut Findings<'_>) {
+        for (index, name) in prompt.tools().unwrap_or_default().iter().enumerate() {
+            if !self.has_tool(name) {
                 let what = format!("`tools` names `{name}`, which is not a tool");
-                findings.error_at(place, what, "Correct the name, or add the tool.");
+                let pointer = format!("/tools/{index}");
+                findings.error(&pointer, what, "Correct the name, or add the tool.");
             }
         }
-        for id in prompt.workflows().unwrap_or_default() {
-            if !self.has_workflow(&id) {
+        for (index, id) in prompt.workflows().unwrap_or_default().iter().enumerate() {
+            if !self.has_workflow(id) {
                 let what = format!("`workflows` names `{id}`, which is not a workflow");
-                findings.error_at(place, what, "Correct the id, or add the workflow.");
+                let pointer = format!("/workflows/{index}");
+                findings.error(&pointer, what, "Correct the id, or add the workflow.");
             }
         }
+    }
+}
+
+fn check_voice(prompt: &Prompt, rules: &Rules, findings: &mut Findings<'_>) {
+    let Some(voice) = prompt.voice_id() else { return };
+    if rules.voices.is_empty() || rules.voices.iter().any(|known| known == voice) {
+        return;
+    }
+    if rules.other_voices.iter().any(|known| known == voice) {
+        let what = format!("the configured model has no voice `{voice}`");
+        findings.warn("/voiceId", what, "Calls with this persona get the default voice.");
+    } else {
+        let what = format!("there is no voice `{voice}`");
+        findings.error("/voiceId", what, &format!("Use one of {}.", rules.voices.join(", ")));
     }
 }

@@ -1,20 +1,24 @@
 //! Reads a tool file: the three spellings of the schema, the optional keys, the executor.
 
+mod remote;
+mod rules;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Builtin, Executor, Outcome, Row, StaticTable, Tool, table};
+use super::{Answer, Builtin, Executor, Outcome, Row, Rules, StaticTable, Tool, template};
 use crate::{
     finding::{Findings, child, kind_of},
     name::is_tool_name,
 };
 
 /// The keys a schema may stand under, in the order in which they prevail (`contract.md` §4).
-const SCHEMA_KEYS: [&str; 3] = ["input_schema", "inputSchema", "parameters"];
+pub(crate) const SCHEMA_KEYS: [&str; 3] = ["input_schema", "inputSchema", "parameters"];
 
-/// Executors of the format that this program does not run.
-const FOREIGN_KINDS: [&str; 4] = ["http", "lambda", "mcp", "knowledge_base"];
+/// The keys of a `static` and of a `builtin` executor, beside those of all.
+const STATIC_KEYS: [&str; 6] = ["rows", "default", "take", "result", "fail", "delay_ms"];
+const BUILTIN_KEYS: [&str; 1] = ["name"];
 
 /// Longest delay of a static answer: longer than any call waits for a tool.
 const MAX_DELAY_MS: u64 = 60_000;
@@ -31,9 +35,9 @@ pub(crate) fn read(file: &str, findings: &mut Findings<'_>) -> Option<Tool> {
     }
     let schema = read_schema(&object, findings);
     let checked = schema.as_ref().map_or(&Value::Null, |(schema, _)| schema);
-    let execute = match &name {
+    let (execute, rules) = match &name {
         Some(name) => read_execute(&object, name, checked, findings),
-        None => Executor::None,
+        None => (Executor::None, Rules::default()),
     };
     if findings.has_error() {
         return None;
@@ -47,6 +51,7 @@ pub(crate) fn read(file: &str, findings: &mut Findings<'_>) -> Option<Tool> {
         input_schema,
         file: file.to_owned(),
         execute,
+        rules,
         raw: Value::Object(object),
         validator: Arc::new(validator),
     })
@@ -93,6 +98,8 @@ fn read_schema(
     let found: Vec<&str> =
         SCHEMA_KEYS.into_iter().filter(|key| object.contains_key(*key)).collect();
     let mut schema = match found.as_slice() {
+        // The server's schema takes its place when the program asks for it.
+        [] if is_mcp(object) => json!({"type": "object"}),
         [] => {
             findings.warn(
                 "",
@@ -149,40 +156,69 @@ fn read_schema(
     }
 }
 
+fn is_mcp(object: &Map<String, Value>) -> bool {
+    object.get("execute").and_then(|execute| execute.get("kind")).and_then(Value::as_str)
+        == Some("mcp")
+}
+
 fn read_execute(
     object: &Map<String, Value>,
     name: &str,
     schema: &Value,
     findings: &mut Findings<'_>,
-) -> Executor {
+) -> (Executor, Rules) {
     let execute = match object.get("execute") {
-        None | Some(Value::Null) => return without_execute(name, findings),
+        None | Some(Value::Null) => return (without_execute(name, findings), Rules::default()),
         Some(Value::Object(execute)) => execute,
         Some(other) => {
             let what = format!("`execute` must be an object, not {}", kind_of(other));
             findings.error("/execute", what, "Write \"execute\": {\"kind\": …}.");
-            return Executor::None;
+            return (Executor::None, Rules::default());
         }
     };
     if !execute.contains_key("kind") {
         let what = "`execute` does not say its kind";
-        findings.error("/execute", what, "Add \"kind\": \"static\" or \"builtin\".");
-        return Executor::None;
+        let remedy = "Add \"kind\": static, http, lambda, mcp, knowledge_base or builtin.";
+        findings.error("/execute", what, remedy);
+        return (Executor::None, Rules::default());
     }
-    match findings.text_at(execute, "/execute", "kind").as_deref() {
-        None => Executor::None,
-        Some("builtin") => read_builtin(execute, name, findings),
-        Some("static") => Executor::Static(read_table(execute, schema, findings)),
-        Some(kind) => {
-            let known =
-                if FOREIGN_KINDS.contains(&kind) { "not run by this version" } else { "unknown" };
-            let what = format!("the executor kind `{kind}` is {known}");
-            let remedy = "The model will be told that the tool is not available; \
-                          use `static` or `builtin` to have it run.";
-            findings.warn("/execute/kind", what, remedy);
-            Executor::None
+    let Some(kind) = findings.text_at(execute, "/execute", "kind") else {
+        return (Executor::None, Rules::default());
+    };
+    let rules = rules::read(execute, findings);
+    // A schema that names no properties may take any: then nothing can be called unknown.
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let known = properties.filter(|all| !all.is_empty());
+    let required = schema.get("required").and_then(Value::as_array);
+    let mut remote = remote::Reader {
+        execute,
+        known: known.map(|properties| properties.keys().map(String::as_str).collect()),
+        required: required.into_iter().flatten().filter_map(Value::as_str).collect(),
+        findings,
+    };
+    let (executor, keys): (Executor, &[&str]) = match kind.as_str() {
+        "builtin" => (read_builtin(execute, name, findings), &BUILTIN_KEYS),
+        "static" => (Executor::Static(read_table(execute, schema, findings)), &STATIC_KEYS),
+        "http" => (remote::or_none(remote.http(), Executor::Http), &remote::HTTP_KEYS),
+        "lambda" => (remote::or_none(remote.lambda(), Executor::Lambda), &remote::LAMBDA_KEYS),
+        "mcp" => {
+            let has_schema = SCHEMA_KEYS.iter().any(|key| object.contains_key(*key));
+            (remote::or_none(remote.mcp(name, has_schema), Executor::Mcp), &remote::MCP_KEYS)
         }
-    }
+        "knowledge_base" => (
+            remote::or_none(remote.knowledge_base(), Executor::KnowledgeBase),
+            &remote::KNOWLEDGE_BASE_KEYS,
+        ),
+        kind => {
+            let what = format!("the executor kind `{kind}` is unknown");
+            let remedy = "The model will be told that the tool is not available; use static, \
+                          http, lambda, mcp, knowledge_base or builtin to have it run.";
+            findings.warn("/execute/kind", what, remedy);
+            return (Executor::None, rules);
+        }
+    };
+    rules::check_keys(execute, keys, findings);
+    (executor, rules)
 }
 
 fn without_execute(name: &str, findings: &mut Findings<'_>) -> Executor {
@@ -356,7 +392,9 @@ impl TableReader<'_, '_> {
     fn templates(&mut self, value: &Value, pointer: &str) {
         match value {
             Value::String(text) => {
-                table::templates(text).iter().for_each(|(_, _, name)| self.argument(name, pointer));
+                template::templates(text)
+                    .iter()
+                    .for_each(|(_, _, name)| self.argument(name, pointer));
             }
             Value::Array(items) => items
                 .iter()

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use super::template::{as_text, fill, fill_text};
+
 /// Answers by arguments.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StaticTable {
@@ -86,60 +88,6 @@ fn is_alike(wanted: &Value, given: &Value) -> bool {
         (Value::String(any), _) if any == "*" => true,
         _ => plain(wanted) == plain(given),
     }
-}
-
-fn as_text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// Fills the templates of a value. A text that is one template only takes the argument as it is,
-/// number or list; inside a longer text it becomes words.
-fn fill(value: &mut Value, arguments: &Map<String, Value>) {
-    match value {
-        Value::String(text) => {
-            *value = match templates(text).as_slice() {
-                [(0, end, name)] if *end == text.len() => {
-                    arguments.get(*name).cloned().unwrap_or(Value::Null)
-                }
-                _ => Value::String(fill_text(text, arguments)),
-            };
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, arguments)),
-        Value::Object(object) => object.values_mut().for_each(|item| fill(item, arguments)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn fill_text(text: &str, arguments: &Map<String, Value>) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut done = 0;
-    for (start, end, name) in templates(text) {
-        filled.push_str(&text[done..start]);
-        filled.push_str(&arguments.get(name).map(as_text).unwrap_or_default());
-        done = end;
-    }
-    filled.push_str(&text[done..]);
-    filled
-}
-
-/// Every `{name}` of a text: where it starts, where it ends, what it names. Braces around
-/// anything else are plain text.
-pub(super) fn templates(text: &str) -> Vec<(usize, usize, &str)> {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    text.match_indices('{')
-        .filter_map(|(start, _)| {
-            let rest = &text[start + 1..];
-            let name = &rest[..rest.find('}')?];
-            is_name(name).then_some((start, start + name.len() + 2, name))
-        })
-        .collect()
 }
 
 #[cfg(test)]

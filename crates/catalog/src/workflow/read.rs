@@ -45,17 +45,34 @@ pub(crate) fn read(file: &str, file_id: &str, findings: &mut Findings<'_>) -> Op
     };
     // With edges or the start missing, everything would seem to be out of reach.
     if !findings.has_error() {
-        warn_of_islands(&workflow, findings);
+        check_ways(&workflow, findings);
     }
     Some(workflow)
 }
 
-fn warn_of_islands(workflow: &Workflow, findings: &mut Findings<'_>) {
+/// Every step is reached, every step but the ends leads on, and no way is there twice.
+fn check_ways(workflow: &Workflow, findings: &mut Findings<'_>) {
     let reachable = workflow.reachable();
     for (index, node) in workflow.nodes.iter().enumerate() {
+        let place = format!("/nodes/{index}");
         if !reachable.contains(node.id.as_str()) {
             let what = format!("no way leads from the start to `{}`", node.id);
-            findings.warn(&format!("/nodes/{index}"), what, "Add an edge to it, or remove it.");
+            findings.error(&place, what, "Add an edge to it, or remove it.");
+            continue;
+        }
+        let leads_on = workflow.edges_from(&node.id).next().is_some();
+        if node.kind == NodeKind::End && leads_on {
+            let what = format!("`{}` is an end, but an edge leaves it", node.id);
+            findings.warn(&place, what, "Remove the edge, or give the step another type.");
+        } else if node.kind != NodeKind::End && !leads_on && workflow.nodes.len() > 1 {
+            let what = format!("nothing comes after `{}`, which is not an end", node.id);
+            findings.warn(&place, what, "Add an edge from it, or make it \"type\": \"end\".");
+        }
+    }
+    for (index, edge) in workflow.edges.iter().enumerate() {
+        if let Some(first) = workflow.edges[..index].iter().position(|other| other == edge) {
+            let what = format!("this edge stands at /edges/{first} already");
+            findings.warn(&format!("/edges/{index}"), what, "Keep one of them.");
         }
     }
 }

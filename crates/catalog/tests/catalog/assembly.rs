@@ -1,9 +1,11 @@
 //! What a call tells the model: prompt and tools.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use voice_catalog::{NameKind, PromptRequest, Sources};
 
-use crate::{built, shipped};
+use crate::{built, files, shipped};
 
 #[test]
 fn the_prompt_is_put_together_in_the_order_of_the_contract() {
@@ -63,14 +65,36 @@ fn selected_tools_are_all_none_or_those_named() {
         let offers = catalog.offered_tools(selected.map(owned).as_deref(), &owned(workflows));
         offers.into_iter().map(|offer| offer.name).collect()
     };
-    assert_eq!(names(None, &[]).len(), 7);
+    assert_eq!(names(None, &[]).len(), catalog.tools().len());
     assert_eq!(names(Some(&[]), &[]), [""; 0]);
     assert_eq!(names(Some(&["End-Call", "nothing", "end_call"]), &[]), ["end_call"]);
     assert_eq!(names(Some(&["start_workflow"]), &[]), [""; 0], "there is nothing to start");
-    assert_eq!(names(Some(&[]), &["banking"]), ["start_workflow"]);
+    assert_eq!(names(Some(&[]), &["banking"]), ["start_workflow", "advance_workflow"]);
     let offers = catalog.offered_tools(None, &["banking".to_owned()]);
     let transfer = offers.iter().find(|offer| offer.name == "transfer_to_agent").unwrap();
     assert!(transfer.description.contains("\n\n[INSTRUCTION]: Use this tool when"));
     let start = offers.iter().find(|offer| offer.name == "start_workflow").unwrap();
     assert_eq!(start.input_schema["properties"]["workflowId"]["enum"], json!(["banking"]));
+}
+
+#[test]
+fn variables_are_filled_in_wherever_a_prompt_comes_from() {
+    let sources = Sources {
+        prompts: files(&[
+            ("persona-a.txt", "Hello {{attributes.name}} in {{user.location}}."),
+            ("core-speech.txt", "It is {{ date }}."),
+        ]),
+        ..Sources::default()
+    };
+    let (catalog, _) = built(&sources);
+    let attributes = BTreeMap::from([("name".to_owned(), "Ada".to_owned())]);
+    let request = PromptRequest {
+        date: Some("Sunday"),
+        attributes: Some(&attributes),
+        ..PromptRequest::default()
+    };
+    let prompt = catalog.system_prompt(&request).unwrap();
+    assert_eq!(prompt, "Hello Ada in unknown.\n\nIt is Sunday.");
+    let own = PromptRequest { system_prompt: Some("{{date}}, {{mine}}"), ..request };
+    assert_eq!(catalog.system_prompt(&own).unwrap(), "Sunday, {{mine}}\n\nIt is Sunday.");
 }

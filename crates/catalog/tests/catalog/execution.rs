@@ -58,7 +58,7 @@ async fn arguments_encoded_twice_are_understood() {
 #[tokio::test]
 async fn tools_that_cannot_run_say_so() {
     let (catalog, _) = built(&with_tool(
-        r#"{"name": "later", "description": "d", "parameters": {}, "execute": {"kind": "http"}}"#,
+        r#"{"name": "later", "description": "d", "parameters": {}, "execute": {"kind": "telex"}}"#,
     ));
     let error = call(&catalog, "later", json!({})).await.unwrap_err();
     assert_eq!(error.to_result()["error"], "not available");
@@ -122,7 +122,7 @@ async fn schemas_that_refer_to_themselves_or_to_elsewhere_do_no_harm() {
         ))
     };
     let (catalog, _) = built(&tool(circle));
-    assert_eq!(call(&catalog, "t", json!({"a": {}})).await, Ok(json!(1)));
+    assert_eq!(call(&catalog, "t", json!({"a": {}})).await, Ok(json!({"result": 1})));
     for elsewhere in ["http://127.0.0.1:1/x", "file:///etc/passwd"] {
         let found = problems(&tool(&format!(r#"{{"$ref": "{elsewhere}"}}"#)));
         assert!(found[0].contains("the schema is not valid"), "{found:?}");

@@ -6,7 +6,9 @@ mod assembly;
 mod execution;
 mod formats;
 mod mistakes;
+mod reload;
 mod robustness;
+mod schemas;
 
 use std::{path::Path, sync::Arc};
 
@@ -69,14 +71,16 @@ pub(crate) async fn call(
 #[test]
 fn the_shipped_files_load_without_a_warning() {
     let catalog = shipped();
-    assert_eq!(catalog.tools().len(), 7);
-    assert_eq!(catalog.workflows().len(), 1);
+    assert_eq!(catalog.tools().len(), 11);
+    assert_eq!(catalog.workflows().len(), 2);
     let personas: Vec<&str> = catalog.personas().map(|persona| persona.short_id()).collect();
-    assert_eq!(personas, ["banking", "airline", "clinic"], "the default persona is first");
+    assert_eq!(personas, ["banking", "airline", "banking-de", "clinic"], "the default persona is first");
     let anna = catalog.persona("persona-banking").unwrap();
     assert_eq!(anna.name, "Anna, Meridian Bank");
     assert_eq!(anna.voice_id(), Some("tiffany"));
-    assert_eq!(anna.workflows(), Some(vec!["banking".to_owned()]));
+    assert!(anna.workflows().unwrap().contains(&"banking".to_owned()));
+    let languages: Vec<_> = catalog.personas().filter_map(|persona| persona.language()).collect();
+    assert_eq!(languages, ["en-US", "en-US", "de-DE", "en-AU"]);
     let built_in = |name: &str| catalog.tool(name).and_then(|tool| tool.builtin());
     assert_eq!(built_in("transfer_to_agent"), Some(Builtin::TransferToAgent));
     assert_eq!(built_in("end_call"), Some(Builtin::EndCall));
