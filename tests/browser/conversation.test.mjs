@@ -7,7 +7,8 @@
 //               then silence to the end (the file does not loop)
 //   CHROMIUM    default /usr/bin/chromium
 //   TYPED       what is typed until a tool runs, separated by `|`;
-//               default: What is my balance?|4021
+//               default: What is my balance?|4021|1188
+//   TOOL        the name on the card of that tool; default: Get account balance
 //   PATIENCE    milliseconds for each awaited thing, default 30000
 //
 // Waits for states, never for time. Screenshots: tests/artifacts/.
@@ -21,7 +22,8 @@ import { chromium } from 'playwright-core';
 
 const SERVER_URL = required('SERVER_URL');
 const CALLER_WAV = required('CALLER_WAV');
-const TYPED = (process.env.TYPED ?? 'What is my balance?|4021').split('|');
+const TYPED = (process.env.TYPED ?? 'What is my balance?|4021|1188').split('|');
+const TOOL = process.env.TOOL ?? 'Get account balance';
 const PATIENCE = Number(process.env.PATIENCE ?? 30_000);
 const ARTIFACTS = fileURLToPath(new URL('../artifacts/', import.meta.url));
 
@@ -104,11 +106,8 @@ test('a caller without a microphone types, is answered, and sees a tool at work'
     await text(page, '.line.is-assistant .line-text');
     await picture(page, 'phone-typed-only');
 
-    for (const words of TYPED) {
-      if ((await page.locator('.tool').count()) > 0) break;
-      await say(page, words);
-    }
-    await page.waitForSelector('.tool.is-done');
+    for (const words of TYPED) await say(page, words);
+    await page.waitForSelector(`.tool.is-done:has-text("${TOOL}")`);
     await state(page, 'assistant-speaking');
     await picture(page, 'phone-tool');
     await page.emulateMedia({ colorScheme: 'dark' });
