@@ -87,7 +87,8 @@ async fn new_calls_get_what_changed_and_a_call_in_progress_does_not() {
     // Another stream within the early call: it is still the call that it was.
     early.configure(serde_json::json!({"voiceId": "amy"})).await;
     crate::support::eventually("a third stream", || bench.observer().sessions().len() == 3).await;
-    crate::support::eventually("its opening", || opened_with(&bench, 2).contains("lighthouse")).await;
+    crate::support::eventually("its opening", || opened_with(&bench, 2).contains("lighthouse"))
+        .await;
     let events = opened_with(&bench, 2);
     assert!(events.contains("the first lighthouse") && !events.contains("horn"), "{events}");
 

@@ -74,7 +74,11 @@ fn the_shipped_files_load_without_a_warning() {
     assert_eq!(catalog.tools().len(), 11);
     assert_eq!(catalog.workflows().len(), 2);
     let personas: Vec<&str> = catalog.personas().map(|persona| persona.short_id()).collect();
-    assert_eq!(personas, ["banking", "airline", "banking-de", "clinic"], "the default persona is first");
+    assert_eq!(
+        personas,
+        ["banking", "airline", "banking-de", "clinic"],
+        "the default persona is first"
+    );
     let anna = catalog.persona("persona-banking").unwrap();
     assert_eq!(anna.name, "Anna, Meridian Bank");
     assert_eq!(anna.voice_id(), Some("tiffany"));
