@@ -1,3 +1,5 @@
+//! Tables and properties of the walk through a workflow.
+
 use proptest::prelude::*;
 use voice_catalog::{SourceFile, Sources};
 
