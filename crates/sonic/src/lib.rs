@@ -48,6 +48,7 @@
 //! | | the service | the machine |
 //! |---|---|---|
 //! | order | ends the stream at any event out of place | everything sent passes one gate: [`order`] |
+//! | renewal | closes every stream after eight minutes | a session that stands by and takes over: [`Session::begin`], [`renewal`] |
 //! | opening | wants instruction and history before audio, in small pieces | cuts and trims them: [`history`] |
 //! | typed text | is deaf to it without fresh audio, and to audio within it | sends silence first, and the block in one piece |
 //! | transcript | says each sentence twice, the second time late and in no order | one line per turn: [`transcript`] |
@@ -72,8 +73,9 @@
 //!
 //! # What it leaves to others
 //!
-//! - **Time.** The eight minutes of a connection, idle clocks and renewals are the engine's. One
-//!   form of barge-in shows only in time; [`Session::declare_interruption`] says how to decide it.
+//! - **Time.** No clock is read here. When a stream is due for renewal is decided by [`renewal`],
+//!   which is told the time; one form of barge-in shows only in time, and
+//!   [`Session::declare_interruption`] says how to decide it.
 //! - **The wire.** Framing, signatures and exceptions belong to the port in `voice-call`.
 //! - **Sound.** Audio has to arrive at the session's rate, and silence when there is nothing else.
 //!
@@ -86,6 +88,7 @@ pub mod input;
 pub mod model;
 pub mod order;
 pub mod output;
+pub mod renewal;
 pub mod session;
 pub mod settings;
 pub mod tool;
@@ -95,6 +98,7 @@ pub mod voices;
 
 pub use event::{Line, LineState, PushRefused, SessionEvent, Speaker, Transmit};
 pub use model::ModelFamily;
+pub use renewal::{Renewal, RenewalAction, RenewalLimits};
 pub use session::{Phase, Session, SessionOptions, Turn};
 pub use settings::{
     HistoryMessage, Inference, Sensitivity, SessionSettings, SettingFault, ToolSpec,

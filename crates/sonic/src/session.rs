@@ -18,7 +18,7 @@ use uuid::Uuid;
 use voice_call::{AudioChunk, SampleRate};
 
 use crate::{
-    PushRefused, SessionEvent, SessionSettings, Transmit, history::HistoryLimits,
+    HistoryMessage, PushRefused, SessionEvent, SessionSettings, Transmit, history::HistoryLimits,
     input::AudioEncoder, model::ModelFamily, order::Order, transcript::Transcript,
     usage::TokenCounts,
 };
@@ -32,15 +32,22 @@ pub use conversation::Turn;
 /// ```text
 ///              stream_opened             finish               completionEnd
 ///   Opening ------------------> Live ------------> Finishing ---------------> Ended
-///      |                                                                        ^
-///      +----------------------------- finish -----------------------------------+
+///      |  \                      ^                                            ^
+///      |   \ stream_opened       | begin                                      |
+///      |    +------------> Standby -------------------- finish -------------->+
+///      +---------------------------------------------- finish --------------->+
 /// ```
+/// A session made by [`Session::new`] has begun from the start and never stands by; one made by
+/// [`Session::standby`] does so until [`Session::begin`], if the service answers before that.
+///
 /// The service may never send the `completionEnd` (§3.3), and a stream may break at any moment:
 /// the end of the connection ends a session in every phase, and whoever sees it drops the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// The opening is queued or on its way; the service has not answered.
     Opening,
+    /// The service has answered; neither history nor audio was sent.
+    Standby,
     /// The audio content is open.
     Live,
     /// The end is queued; the last texts and counts may still come.
@@ -68,6 +75,9 @@ impl Default for SessionOptions {
 #[derive(Debug)]
 pub struct Session {
     phase: Phase,
+    /// Whether history was told, so that audio may follow.
+    begun: bool,
+    history_limits: HistoryLimits,
     family: ModelFamily,
     input_rate: SampleRate,
     output_rate: SampleRate,
@@ -135,10 +145,26 @@ impl Session {
     }
 
     /// The same with a given name and other limits.
-    pub fn with_options(mut settings: SessionSettings, options: SessionOptions) -> Self {
+    pub fn with_options(settings: SessionSettings, options: SessionOptions) -> Self {
+        let history = settings.history.clone();
+        let mut session = Self::standby_with_options(settings, options);
+        session.begin(&history);
+        session
+    }
+
+    /// Makes a session that is opened ahead of its time, to take a conversation over from another
+    /// one: its opening is queued as far as it does not depend on what is still being said. The
+    /// history of the settings is not told; [`Session::begin`] brings the one of its moment.
+    pub fn standby(settings: SessionSettings) -> Self {
+        Self::standby_with_options(settings, SessionOptions::default())
+    }
+
+    fn standby_with_options(mut settings: SessionSettings, options: SessionOptions) -> Self {
         settings.sanitise();
         let mut session = Self {
             phase: Phase::Opening,
+            begun: false,
+            history_limits: options.history,
             family: settings.model,
             input_rate: settings.input_rate,
             output_rate: settings.output_rate,
@@ -155,16 +181,34 @@ impl Session {
             echoes: Vec::new(),
             tokens: TokenCounts::default(),
         };
-        session.send_opening(&settings, options.history);
+        session.send_opening(&settings);
         session
     }
 
-    /// The response head has arrived: opens the audio content and sends the greeting, if any.
+    /// The response head has arrived: opens the audio content and sends the greeting, if any. A
+    /// session on standby waits for [`Session::begin`].
     ///
     /// Audio before the response head can be refused as misplaced history (§1.7). Calling it
     /// again, or after [`Session::finish`], does nothing.
     pub fn stream_opened(&mut self) {
         if self.phase == Phase::Opening {
+            self.phase = Phase::Standby;
+            self.go_live();
+        }
+    }
+
+    /// Takes the conversation over: tells what was said so far, then opens the audio content, as
+    /// soon as the service has answered. Only the first call has an effect.
+    pub fn begin(&mut self, history: &[HistoryMessage]) {
+        let waits = matches!(self.phase, Phase::Opening | Phase::Standby);
+        if waits && !std::mem::replace(&mut self.begun, true) {
+            self.send_history(history);
+            self.go_live();
+        }
+    }
+
+    fn go_live(&mut self) {
+        if self.begun && self.phase == Phase::Standby {
             self.phase = Phase::Live;
             self.open_audio();
             self.send_greeting();
@@ -234,7 +278,7 @@ impl Session {
     /// again does nothing.
     pub fn finish(&mut self) {
         match self.phase {
-            Phase::Opening => {
+            Phase::Opening | Phase::Standby => {
                 self.greeting = None;
                 self.queue.clear();
                 self.close_input();
@@ -258,6 +302,17 @@ impl Session {
     /// marker that comes late is then ignored.
     pub fn declare_interruption(&mut self) {
         self.interrupt();
+    }
+
+    /// The stream is lost, or is to be heard no more: what the assistant has begun to say ends
+    /// here. Its line becomes final as far as it came; nothing else is reported, for the audio
+    /// that was received may still be played.
+    pub fn cut_off(&mut self) {
+        if self.conversation.assistant_is_speaking() {
+            self.conversation.assistant_ended();
+            let line = self.transcript.interrupt();
+            self.emit_line(line);
+        }
     }
 
     /// Takes one event of the service, as JSON. Never fails: what cannot be understood becomes
@@ -302,16 +357,16 @@ impl Session {
         self.phase
     }
 
-    /// How much input audio was queued so far, in milliseconds: the scale of the offsets in
-    /// [`SessionEvent::UserSpeechStarted`]. The machine's own silence is included.
-    pub fn input_position_ms(&self) -> u64 {
-        let bytes = self.audio.as_ref().map_or(0, |audio| audio.bytes);
-        bytes / self.input_rate.bytes_in_ms(1) as u64
+    /// How much input audio was queued so far, in samples: what the offsets of
+    /// [`SessionEvent::UserSpeechStarted`] count in milliseconds. The machine's own silence is
+    /// included.
+    pub fn input_position(&self) -> u64 {
+        self.audio.as_ref().map_or(0, |audio| audio.bytes / 2)
     }
 
     fn check_live(&self) -> Result<(), PushRefused> {
         match self.phase {
-            Phase::Opening => Err(PushRefused::NotOpen),
+            Phase::Opening | Phase::Standby => Err(PushRefused::NotOpen),
             Phase::Live => Ok(()),
             Phase::Finishing | Phase::Ended => Err(PushRefused::Finished),
         }

@@ -206,7 +206,7 @@ impl Session {
         }
     }
 
-    fn emit_line(&mut self, line: Option<Line>) {
+    pub(super) fn emit_line(&mut self, line: Option<Line>) {
         self.events.extend(line.map(SessionEvent::Line));
     }
 

@@ -6,8 +6,8 @@ use voice_call::{AudioChunk, SampleRate};
 
 use super::{OpenAudio, Queued, Session};
 use crate::{
-    SessionEvent, SessionSettings, Speaker, Transmit,
-    history::{self, HistoryLimits, MAX_PIECE_BYTES},
+    HistoryMessage, SessionEvent, SessionSettings, Speaker, Transmit,
+    history::{self, MAX_PIECE_BYTES},
     input::{
         AudioEncoder, AudioFormat, AudioOutputConfiguration, ContentEnd, ContentStart,
         InferenceConfiguration, InputEvent, InputRole, InputSchema, MediaConfiguration, Payload,
@@ -28,7 +28,7 @@ const MAX_AUDIO_MS: u32 = 100;
 
 impl Session {
     /// What may be sent before the service answers.
-    pub(super) fn send_opening(&mut self, settings: &SessionSettings, limits: HistoryLimits) {
+    pub(super) fn send_opening(&mut self, settings: &SessionSettings) {
         let inference = settings.inference;
         let turn_detection = settings.sensitivity.filter(|_| settings.model.has_turn_detection());
         self.send(&InputEvent::SessionStart(SessionStart {
@@ -56,7 +56,11 @@ impl Session {
         }));
 
         self.send_text_block(InputRole::System, false, &settings.system_prompt);
-        for message in history::trim(&settings.history, limits) {
+    }
+
+    /// What was said before this stream.
+    pub(super) fn send_history(&mut self, history: &[HistoryMessage]) {
+        for message in history::trim(history, self.history_limits) {
             let role = match message.role {
                 Speaker::User => InputRole::User,
                 Speaker::Assistant => InputRole::Assistant,

@@ -110,7 +110,7 @@ fn the_greeting_follows_silence_in_the_open_audio() {
     assert_eq!(events[1].1["content"].as_str().unwrap().len(), 3_200_usize.div_ceil(3) * 4);
     assert_eq!((&events[2].1["role"], &events[2].1["interactive"]), (&json!("USER"), &json!(true)));
     assert_eq!(session.turn(), Turn::AwaitingAssistant);
-    assert_eq!(session.input_position_ms(), 100);
+    assert_eq!(session.input_position(), 1_600);
 }
 
 #[test]
@@ -283,4 +283,60 @@ fn usage_is_complete_even_when_the_report_is_not() {
         })
         .collect();
     assert_eq!(usages, [(5, 5), (4, 9)]);
+}
+
+#[test]
+fn a_standby_takes_over_with_the_history_of_that_moment() {
+    let said = |role, text: &str| HistoryMessage { role, text: text.into() };
+    let history = [said(Speaker::User, "Hi"), said(Speaker::Assistant, "Hello")];
+    let opening = ["sessionStart", "promptStart", "contentStart", "textInput", "contentEnd"];
+    let mut told = TEXT_BLOCK.to_vec();
+    told.extend(TEXT_BLOCK);
+
+    // The service answers first.
+    let mut session = Session::standby(SessionSettings::default());
+    assert_eq!(names(&sent(&mut session)), opening);
+    session.stream_opened();
+    assert_eq!(session.phase(), Phase::Standby);
+    assert_eq!(session.push_audio(&silence(32)), Err(PushRefused::NotOpen));
+    session.begin(&history);
+    session.begin(&history);
+    assert_eq!(session.phase(), Phase::Live);
+    assert_eq!(names(&sent(&mut session)), [told.as_slice(), &["contentStart"]].concat());
+
+    // It is wanted before that.
+    let mut session = Session::standby(SessionSettings::default());
+    sent(&mut session);
+    session.begin(&history);
+    assert_eq!(names(&sent(&mut session)), told);
+    session.stream_opened();
+    assert_eq!(names(&sent(&mut session)), ["contentStart"]);
+}
+
+#[test]
+fn a_standby_that_is_not_needed_just_closes() {
+    let mut session = Session::standby(SessionSettings::default());
+    sent(&mut session);
+    session.stream_opened();
+    session.finish();
+    assert_eq!(names(&sent(&mut session)), ["close"]);
+    session.begin(&[]);
+    assert_eq!(session.phase(), Phase::Ended);
+}
+
+#[test]
+fn what_a_lost_stream_began_to_say_ends_there() {
+    let mut session = live(SessionSettings::default());
+    let start = json!({"contentId": "c", "type": "TEXT", "role": "ASSISTANT",
+        "additionalModelFields": "{\"generationStage\":\"SPECULATIVE\"}"});
+    service(&mut session, "contentStart", start);
+    service(&mut session, "textOutput", json!({"contentId": "c", "content": "I was about"}));
+    while session.poll_event().is_some() {}
+    session.cut_off();
+    session.cut_off();
+    let events: Vec<_> = std::iter::from_fn(|| session.poll_event()).collect();
+    let [SessionEvent::Line(line)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((line.text.as_str(), line.state), ("I was about", crate::LineState::Final));
+    assert!(line.interrupted);
+    assert_eq!(session.turn(), Turn::Idle);
 }
