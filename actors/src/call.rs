@@ -1,10 +1,11 @@
 //! The supervisor of one call: owns the five children, and is the hub of all but the audio.
 //!
-//! What happens in a call is in the files beside this one: `lifecycle` (start, streams, end),
-//! `conversation` (what the stream and the caller report), `tooling` (tool calls), `transferring`
-//! (the way to a human), and the machines that decide: `settings`, `ledger`, `idle`, `latency`,
-//! `farewell`, `workflow`.
+//! What happens in a call is in the files beside this one: `lifecycle` (start, children, end),
+//! `streams` (renewal and recovery), `conversation` (what the stream and the caller report),
+//! `tooling` (tool calls), `transferring` (the way to a human), and the machines that decide:
+//! `settings`, `ledger`, `exchange`, `idle`, `latency`, `farewell`, `workflow`.
 
+pub mod exchange;
 pub mod farewell;
 pub mod idle;
 pub mod latency;
@@ -12,8 +13,11 @@ pub mod ledger;
 pub mod settings;
 pub mod workflow;
 
+#[cfg(feature = "chaos")]
+mod chaos;
 mod conversation;
 mod lifecycle;
+mod streams;
 mod tooling;
 mod transferring;
 
@@ -25,10 +29,18 @@ use std::{
 use actix::{Actor, Addr, AsyncContext, Context, Recipient, SpawnHandle};
 use voice_call::{CallId, EndReason, Role, meters::Queue, meters::ReasonLabel};
 use voice_catalog::Snapshot;
+use voice_sonic::Renewal;
 use voice_wire::{ServerMessage, SessionConfig};
 
 use self::{
-    farewell::Farewell, idle::Idle, latency::Latency, ledger::Ledger, settings::CallSettings,
+    exchange::{Exchange, SentText},
+    farewell::Farewell,
+    idle::Idle,
+    latency::Latency,
+    ledger::Ledger,
+    settings::CallSettings,
+    streams::Streams,
+    tooling::PendingTool,
     workflow::Walk,
 };
 use crate::{
@@ -36,9 +48,9 @@ use crate::{
     engine::{Engine, EngineConfig},
     mailbox::{Outbox, control},
     policy::Policy,
+    clock::Clock,
     registry::{CallLease, EndCall, Seat},
-    sonic::SonicActor,
-    supervise::{self, ChildSet, Exit},
+    supervise::{self, ChildSet, Exit, Pulse, answer_probes},
     tools::ToolRunner,
     transcript::Transcriber,
     transfer::{TransferDetector, handover::Handover},
@@ -56,10 +68,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How far a call is.
 ///
 /// ```text
-///   Configuring ──sessionConfig, or 300 ms──▶ Opening ──stream up──▶ Live
-///                                               ▲                      │
-///                                               └── stream lost, or ───┘
-///                                                   settings changed
+///   Configuring ──sessionConfig, or 300 ms──▶ Opening ──stream up──▶ Live ──┐
+///                                               ▲                     │ ▲   │ renewal:
+///                                               └──── stream lost ────┘ └───┘ it stays live
 ///   any ──end()──▶ Ending ──all children gone, or deadline──▶ (stopped)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,15 +95,17 @@ pub(crate) struct CallActor {
     policy: Policy,
 
     client: Addr<ClientActor>,
-    sonic: Option<Addr<SonicActor>>,
+    streams: Streams,
     transcriber: Option<Addr<Transcriber>>,
     tools: Option<Addr<ToolRunner>>,
     transfer: Option<Addr<TransferDetector>>,
     cut: Arc<dyn Fn() + Send + Sync>,
 
     settings: CallSettings,
-    /// The number of the present stream; the first is 1.
-    stream: u32,
+    renewal: Renewal,
+    renewal_timer: Option<SpawnHandle>,
+    /// When the service was last suspected not to hear the caller.
+    suspected_at: Option<Instant>,
     transcribers: u32,
     /// Whether the client was told that the model is up.
     announced: bool,
@@ -108,17 +121,20 @@ pub(crate) struct CallActor {
     handover_timer: Option<SpawnHandle>,
     /// Where the linked workflows stand.
     walk: Walk,
-    /// Typed while no stream was up.
-    unsent: Vec<(String, bool)>,
-    pending_tools: Vec<String>,
+    exchange: Exchange,
+    /// Texts that wait for a stream, oldest first.
+    unsent: Vec<SentText>,
+    /// Whether the caller said something aloud that a stream left unanswered.
+    unanswered_speech: bool,
+    /// Whether a stream was lost in the middle of its answer.
+    answer_cut_off: bool,
+    pending_tools: Vec<PendingTool>,
     ledger: Ledger,
     latency: Latency,
     idle: Idle,
     idle_timer: Option<SpawnHandle>,
     farewell: Option<Farewell>,
     hearing: bool,
-    /// Whether the model hears the caller speak.
-    caller_speaks: bool,
     usage_told: Option<Instant>,
     /// Whether a turn ended whose tokens the client has not heard of.
     usage_due: bool,
@@ -139,15 +155,10 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
     ctx.set_mailbox_capacity(SMALL_MAILBOX);
     let mut children = ChildSet::default();
     let client = ClientActor::new(config, socket.out.clone(), &meters, me.clone().recipient());
-    let client =
+    let (client, _) =
         children.spawn(Role::Client, CLIENT_MAILBOX, &me.clone().recipient(), &meters, client);
     let outbox = Outbox::new(client.clone().recipient(), Queue::FromSocket, &meters);
 
-    lease.enrol(Seat {
-        end: me.clone().recipient(),
-        #[cfg(feature = "chaos")]
-        panic: me.recipient(),
-    });
     let call = CallActor::new(
         engine.clone(),
         id,
@@ -159,7 +170,8 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
     meters.calls_started.inc();
     let last_words = Outbox::new(socket.out, Queue::ToSocket, &meters);
     let cut = socket.cut;
-    supervise::spawn_root(ctx.into_future(call), move |exit| {
+    let (enrol, registry) = (lease.id().clone(), lease.registry());
+    let abort = supervise::spawn_root(ctx.into_future(call), move |exit| {
         let _entered = span.entered();
         let reason = match (&exit, end_reason.get()) {
             (Exit::Stopped, Some(reason)) => reason.clone(),
@@ -185,6 +197,13 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
         // The call and all its children are gone: only now is its place free.
         drop(lease);
     });
+    registry.enrol(enrol, Seat {
+        end: me.clone().recipient(),
+        pulse: Pulse::new(me.clone().recipient()),
+        abort,
+        #[cfg(feature = "chaos")]
+        mishap: me.recipient(),
+    });
     outbox
 }
 
@@ -201,7 +220,8 @@ impl CallActor {
         let catalog = engine.shared.ports.catalog.snapshot();
         let (settings, _) =
             settings::resolve(&wish, &engine.shared.config, &catalog, jiff::Timestamp::now());
-        let idle = Idle::new(None, 0, Instant::now());
+        let idle = Idle::new(None, 0, engine.shared.config.clock.now());
+        let renewal = Renewal::new(engine.shared.config.renewal);
         let walk = Walk::new(catalog.clone(), &settings.workflows);
         Self {
             id,
@@ -212,13 +232,15 @@ impl CallActor {
             children,
             policy: Policy::default(),
             client,
-            sonic: None,
+            streams: Streams::default(),
             transcriber: None,
             tools: None,
             transfer: None,
             cut,
             settings,
-            stream: 0,
+            renewal,
+            renewal_timer: None,
+            suspected_at: None,
             transcribers: 0,
             announced: false,
             reconnecting: false,
@@ -228,7 +250,10 @@ impl CallActor {
             handover: None,
             handover_timer: None,
             walk,
+            exchange: Exchange::default(),
             unsent: Vec::new(),
+            unanswered_speech: false,
+            answer_cut_off: false,
             pending_tools: Vec::new(),
             ledger: Ledger::default(),
             latency: Latency::default(),
@@ -236,7 +261,6 @@ impl CallActor {
             idle_timer: None,
             farewell: None,
             hearing: false,
-            caller_speaks: false,
             usage_told: None,
             usage_due: false,
         }
@@ -244,6 +268,15 @@ impl CallActor {
 
     fn config(&self) -> &EngineConfig {
         &self.engine.shared.config
+    }
+
+    fn clock(&self) -> Clock {
+        self.config().clock
+    }
+
+    /// The time of the conversation.
+    fn now(&self) -> Instant {
+        self.clock().now()
     }
 
     /// Tells the client.
@@ -269,6 +302,8 @@ impl Actor for CallActor {
         self.begin(ctx);
     }
 }
+
+answer_probes!(CallActor);
 
 impl actix::Handler<EndCall> for CallActor {
     type Result = ();

@@ -1,11 +1,12 @@
 //! The client actor: the caller's side of a call.
 //!
-//! It reads what the socket received, keeps the caller's audio while no stream is up, plays the
+//! It reads what the socket received, keeps the caller's audio until it is answered, plays the
 //! assistant's audio out by time, and notices when the client is gone or does not read. The
 //! socket itself only copies bytes; it may freeze, and this actor goes on.
 
 pub mod limits;
 pub mod playout;
+pub mod tail;
 
 use std::{
     collections::VecDeque,
@@ -24,11 +25,14 @@ use voice_wire::{ClientMessage, Feedback, Frame, FrameError, ServerMessage, Sess
 use self::{
     limits::{MessageLimit, Verdict},
     playout::{Playout, Pushed},
+    tail::{Tail, TailLimits},
 };
 use crate::{
+    clock::Clock,
     engine::EngineConfig,
     mailbox::{Offered, Outbox, Queued, control},
     sonic::CallerAudio,
+    supervise::answer_probes,
 };
 
 /// Messages that may wait for a socket that does not take them. A client that lets more
@@ -96,15 +100,42 @@ pub(crate) enum Playback {
 #[rtype(result = "()")]
 pub(crate) struct Tell(pub(crate) ServerMessage);
 
-/// A stream is up: caller audio goes there.
+/// A stream is up: it hears the caller from now on, and first what nobody has answered.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct AttachStream(pub(crate) Outbox<CallerAudio>);
+pub(crate) struct AttachStream {
+    pub(crate) number: u32,
+    pub(crate) audio: Outbox<CallerAudio>,
+}
 
 /// The stream is gone: keep the caller's audio.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub(crate) struct DetachStream;
+
+/// What the caller said so far must not be said to another stream.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct ForgetCaller;
+
+/// What the stream of this number makes of the caller's audio.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct Heed {
+    pub(crate) stream: u32,
+    pub(crate) what: Listened,
+}
+
+/// What a stream heard; positions are samples of the caller's audio since the call began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listened {
+    /// Speech begins here.
+    SpeechStarted(u64),
+    /// Speech ends here.
+    SpeechEnded(u64),
+    /// What was said, and has ended, is answered.
+    Answered,
+}
 
 /// Close the socket in order.
 #[derive(Message, Debug)]
@@ -150,10 +181,10 @@ pub(crate) struct ClientActor {
     meters: Meters,
     playout: Playout,
     outgoing: VecDeque<ToSocket>,
-    stream: Option<Outbox<CallerAudio>>,
-    kept: VecDeque<AudioChunk>,
-    kept_for: Duration,
-    kept_limit: Duration,
+    clock: Clock,
+    /// The stream that hears the caller.
+    stream: Option<AttachStream>,
+    tail: Tail,
     limit: MessageLimit,
     timer: Option<SpawnHandle>,
     /// Since when the socket takes nothing.
@@ -191,10 +222,12 @@ impl ClientActor {
             meters: meters.clone(),
             playout: Playout::new(config.playout_lead, config.playout_frame, config.playout_limit),
             outgoing: VecDeque::new(),
+            clock: config.clock,
             stream: None,
-            kept: VecDeque::new(),
-            kept_for: Duration::ZERO,
-            kept_limit: config.caller_audio_limit,
+            tail: Tail::new(TailLimits {
+                window: config.replay_window,
+                longest: config.caller_audio_limit,
+            }),
             limit: MessageLimit::new(now),
             timer: None,
             blocked_since: None,
@@ -229,21 +262,10 @@ impl ClientActor {
 
     fn on_caller_audio(&mut self, chunk: AudioChunk) {
         self.meters.caller_frames.inc();
-        match &self.stream {
-            Some(stream) => drop(stream.offer(CallerAudio(chunk))),
-            None => self.keep(chunk),
-        }
-    }
-
-    /// Keeps audio until a stream is up; of too much, the oldest goes.
-    fn keep(&mut self, chunk: AudioChunk) {
-        self.kept_for += chunk.duration();
-        self.kept.push_back(chunk);
-        while self.kept_for > self.kept_limit
-            && let Some(oldest) = self.kept.pop_front()
-        {
-            self.kept_for = self.kept_for.saturating_sub(oldest.duration());
-            self.meters.drops(Queue::CallerAudio).inc();
+        let (position, lost) = self.tail.push(chunk.clone());
+        self.meters.drops(Queue::CallerAudio).inc_by(lost as u64);
+        if let Some(stream) = &self.stream {
+            stream.audio.offer(CallerAudio { position, chunk });
         }
     }
 
@@ -296,18 +318,20 @@ impl ClientActor {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        let now = Instant::now();
+        let now = self.clock.now();
         let room = self.drive_messages() && self.drive_playout(now);
         self.meter_playout();
-        self.watch_stall(room, now);
+        self.watch_stall(room, Instant::now());
         self.watch_hearing(now);
-        let wake = if room {
-            [self.playout.next_release(now), self.playout.heard_by(now)].into_iter().flatten().min()
+        let pause = if room {
+            let next = [self.playout.next_release(now), self.playout.heard_by(now)];
+            let next = next.into_iter().flatten().min();
+            next.map(|at| self.clock.wait(at.saturating_duration_since(now)))
         } else {
-            Some(now + RETRY)
+            Some(RETRY)
         };
-        if let Some(wake) = wake {
-            let pause = wake.saturating_duration_since(now).max(Duration::from_millis(1));
+        if let Some(pause) = pause {
+            let pause = pause.max(Duration::from_millis(1));
             self.timer = Some(ctx.run_later(pause, |actor, ctx| {
                 actor.timer = None;
                 actor.pump(ctx);
@@ -391,7 +415,7 @@ impl ClientActor {
 
     /// Barge-in.
     fn flush(&mut self, epoch: Epoch, unheard_only: bool, ctx: &mut Context<Self>) {
-        let unheard = self.playout.heard_by(Instant::now()).is_some();
+        let unheard = self.playout.heard_by(self.clock.now()).is_some();
         let taken_back = self.playout.flush(epoch);
         // A flush that finds nothing says nothing: what was flushed a moment ago needs no second
         // word, and a cough into silence is no interruption.
@@ -414,6 +438,8 @@ impl Actor for ClientActor {
         ctx.run_interval(self.ping_interval, |actor, ctx| actor.watch_liveness(ctx));
     }
 }
+
+answer_probes!(ClientActor);
 
 impl Handler<Queued<FromSocket>> for ClientActor {
     type Result = ();
@@ -472,11 +498,12 @@ impl Handler<Tell> for ClientActor {
 impl Handler<AttachStream> for ClientActor {
     type Result = ();
 
-    fn handle(&mut self, AttachStream(stream): AttachStream, _: &mut Self::Context) {
-        self.kept_for = Duration::ZERO;
-        for chunk in self.kept.drain(..) {
-            stream.offer(CallerAudio(chunk));
+    fn handle(&mut self, stream: AttachStream, _: &mut Self::Context) {
+        // From one stream to the next without a sample between them.
+        for (position, chunk) in self.tail.replay() {
+            stream.audio.offer(CallerAudio { position, chunk });
         }
+        self.tail.attach();
         self.stream = Some(stream);
     }
 }
@@ -486,6 +513,31 @@ impl Handler<DetachStream> for ClientActor {
 
     fn handle(&mut self, _: DetachStream, _: &mut Self::Context) {
         self.stream = None;
+        self.tail.detach();
+    }
+}
+
+impl Handler<ForgetCaller> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ForgetCaller, _: &mut Self::Context) {
+        self.tail.forget();
+    }
+}
+
+impl Handler<Heed> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, Heed { stream, what }: Heed, _: &mut Self::Context) {
+        // Late news of a stream that was replaced.
+        if self.stream.as_ref().is_none_or(|attached| attached.number != stream) {
+            return;
+        }
+        match what {
+            Listened::SpeechStarted(at) => self.tail.speech_started(at),
+            Listened::SpeechEnded(at) => self.tail.speech_ended(at),
+            Listened::Answered => self.tail.answered(),
+        }
     }
 }
 

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use voice_call::{Meters, SonicPort};
 use voice_catalog::{Catalog, execute::Executors};
-use voice_sonic::ModelFamily;
+use voice_sonic::{ModelFamily, RenewalLimits};
 use voice_wire::server::Version;
 
-use crate::transfer::TransferConfig;
+use crate::{clock::Clock, transfer::TransferConfig};
 
 /// Everything a call needs from outside itself. Cheap to clone.
 #[derive(Clone)]
@@ -66,8 +66,20 @@ pub struct EngineConfig {
     pub playout_frame: Duration,
     /// How much assistant audio may wait in the playout queue.
     pub playout_limit: Duration,
-    /// How much caller audio is kept while no stream is up.
+    /// How much audio of a silent caller is kept, for a next stream to hear the onset of speech.
+    pub replay_window: Duration,
+    /// How much caller audio is kept while it is unanswered, or no stream is up.
     pub caller_audio_limit: Duration,
+    /// When a stream is replaced by a fresh one.
+    pub renewal: RenewalLimits,
+    /// How long a replaced stream may go on telling what was said on it.
+    pub retire_deadline: Duration,
+    /// How long a service that owes an answer may say nothing at all.
+    pub answer_deadline: Duration,
+    /// How long a stream may be gone before the client hears of it, when nothing was cut off.
+    pub reconnect_notice: Duration,
+    /// How often the parts of a call are asked for a sign of life, in real time.
+    pub probe_interval: Duration,
     /// How long a client may refuse to read before it is cut off.
     pub stall_limit: Duration,
     /// How often a client is pinged.
@@ -82,6 +94,8 @@ pub struct EngineConfig {
     pub farewell_deadline: Duration,
     /// When a caller is handed over to a human, and when that is offered.
     pub transfer: TransferConfig,
+    /// The clock of the conversation; it runs faster in some tests.
+    pub clock: Clock,
 }
 
 impl Default for EngineConfig {
@@ -97,7 +111,13 @@ impl Default for EngineConfig {
             playout_lead: Duration::from_millis(200),
             playout_frame: Duration::from_millis(40),
             playout_limit: Duration::from_secs(300),
-            caller_audio_limit: Duration::from_secs(3),
+            replay_window: Duration::from_secs(3),
+            caller_audio_limit: Duration::from_secs(30),
+            renewal: RenewalLimits::default(),
+            retire_deadline: Duration::from_secs(5),
+            answer_deadline: Duration::from_secs(15),
+            reconnect_notice: Duration::from_secs(1),
+            probe_interval: Duration::from_secs(10),
             stall_limit: Duration::from_secs(10),
             ping_interval: Duration::from_secs(20),
             dead_after: Duration::from_secs(60),
@@ -105,6 +125,7 @@ impl Default for EngineConfig {
             end_deadline: Duration::from_secs(3),
             farewell_deadline: Duration::from_secs(15),
             transfer: TransferConfig::default(),
+            clock: Clock::default(),
         }
     }
 }

@@ -17,6 +17,7 @@
 
 pub mod call;
 pub mod client;
+pub mod clock;
 pub mod engine;
 pub mod mailbox;
 pub mod policy;
@@ -29,6 +30,7 @@ pub mod transfer;
 
 pub use call::start_call;
 pub use client::{FromSocket, SocketSide, ToSocket};
+pub use clock::Clock;
 pub use engine::{Engine, EngineConfig, Identity, Ports};
 pub use mailbox::{Outbox, Queued};
 pub use registry::{CallLease, DrainReport, Refusal, Registry};

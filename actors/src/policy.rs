@@ -1,16 +1,20 @@
 //! What follows when a part of a call fails: the policy table.
 //!
 //! ```text
-//!                 ended by itself   panicked            budget used up
+//!                 ended by itself   panicked or hung    budget used up
 //!   client        the caller left   end the call        (none: it holds the socket's state)
 //!   sonic         open anew         open anew           end the call
 //!   transcriber   start anew        start anew          go on without, tell the client
 //!   tools         start anew        start anew          go on without, tell the client
 //!   transfer      start anew        start anew          go on without, tell the client
-//!   supervisor    the call is over  end the call        (the watcher of `start_call` does it)
+//!   supervisor    the call is over  end the call        (the watcher of `start_call` does it; the
+//!                                                       registry finds one that hangs)
 //!
 //!   a Sonic stream's fault: at once, after a pause, or never again (`FaultKind::remedy`)
 //! ```
+//!
+//! A stream that is replaced in good time (`voice_sonic::renewal`) costs no budget, and neither
+//! does a next stream that did not open while the present one lives.
 //!
 //! A machine: no actix, no clock.
 
@@ -52,12 +56,12 @@ pub struct Policy {
 impl Policy {
     /// A child ended without having been asked to.
     pub fn on_exit(&mut self, role: Role, exit: &Exit, now: Instant) -> Reaction {
-        let panicked = matches!(exit, Exit::Panicked(_));
+        let broke = *exit != Exit::Stopped;
         match role {
-            Role::Client if panicked => Reaction::End(EndReason::ChildFailed(role)),
+            Role::Client if broke => Reaction::End(EndReason::ChildFailed(role)),
             Role::Client => Reaction::End(EndReason::HungUp),
             Role::Sonic => match self.spend(role, now) {
-                Some(_) => Reaction::Restart(Duration::ZERO),
+                Some(spent) => Reaction::Restart(back_off(spent - 1)),
                 None => Reaction::End(EndReason::ChildFailed(role)),
             },
             Role::Transcriber | Role::Tools | Role::Transfer => match self.spend(role, now) {
@@ -75,11 +79,10 @@ impl Policy {
         }
         match self.spend(Role::Sonic, now) {
             None => Reaction::End(EndReason::SonicLost(kind)),
-            Some(_) if remedy == Remedy::Renew => Reaction::Restart(Duration::ZERO),
-            Some(spent) => {
-                let doubled = FIRST_PAUSE * 2_u32.saturating_pow(spent.saturating_sub(1));
-                Reaction::Restart(doubled.min(LONGEST_PAUSE))
+            Some(spent) if remedy == Remedy::RenewAfterBackOff => {
+                Reaction::Restart(back_off(spent))
             }
+            Some(spent) => Reaction::Restart(back_off(spent - 1)),
         }
     }
 
@@ -98,6 +101,12 @@ impl Policy {
     }
 }
 
+/// The pause before an attempt; none before the first, numbered 0.
+fn back_off(attempt: u32) -> Duration {
+    let Some(doublings) = attempt.checked_sub(1) else { return Duration::ZERO };
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,14 +122,19 @@ mod tests {
         let table = [
             (Role::Client, Exit::Stopped, Reaction::End(EndReason::HungUp)),
             (Role::Client, panicked(), Reaction::End(EndReason::ChildFailed(Role::Client))),
+            (Role::Client, Exit::Hung, Reaction::End(EndReason::ChildFailed(Role::Client))),
             (Role::Sonic, Exit::Stopped, again.clone()),
             (Role::Sonic, panicked(), again.clone()),
+            (Role::Sonic, Exit::Hung, again.clone()),
             (Role::Transcriber, Exit::Stopped, again.clone()),
             (Role::Transcriber, panicked(), again.clone()),
+            (Role::Transcriber, Exit::Hung, again.clone()),
             (Role::Tools, Exit::Stopped, again.clone()),
             (Role::Tools, panicked(), again.clone()),
+            (Role::Tools, Exit::Hung, again.clone()),
             (Role::Transfer, Exit::Stopped, again.clone()),
             (Role::Transfer, panicked(), again.clone()),
+            (Role::Transfer, Exit::Hung, again.clone()),
         ];
         for (role, exit, expected) in table {
             assert_eq!(Policy::default().on_exit(role, &exit, now), expected, "{role} {exit:?}");
@@ -159,5 +173,9 @@ mod tests {
         let ms = |n| Reaction::Restart(Duration::from_millis(n));
         let end = Reaction::End(EndReason::SonicLost(FaultKind::Throttled));
         assert_eq!(pauses, [ms(500), ms(1_000), ms(2_000), ms(4_000), end]);
+        // Even what passes by itself is not tried in a tight loop.
+        let mut policy = Policy::default();
+        let pauses: Vec<_> = (0..5).map(|_| policy.on_fault(FaultKind::Service, now)).collect();
+        assert_eq!(pauses, [ms(0), ms(250), ms(500), ms(1_000), ms(2_000)]);
     }
 }

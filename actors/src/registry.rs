@@ -14,10 +14,13 @@ use std::{
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::AbortHandle};
 use voice_call::{CallId, EndReason, Meters, meters::ReasonLabel};
 
-use crate::{mailbox::control, supervise};
+use crate::{
+    mailbox::control,
+    supervise::{self, Pulse},
+};
 
 /// A handle of the registry. Cheap to clone, usable from every worker.
 #[derive(Clone)]
@@ -25,6 +28,7 @@ pub struct Registry {
     actor: Addr<RegistryActor>,
     active: Arc<watch::Sender<usize>>,
     draining: Arc<AtomicBool>,
+    probe_interval: Duration,
     meters: Meters,
 }
 
@@ -63,12 +67,13 @@ pub struct DrainReport {
 pub struct EndCall(pub EndReason);
 
 impl Registry {
-    /// Starts the registry on the current arbiter.
-    pub fn start(meters: Meters) -> Self {
+    /// Starts the registry on the current arbiter. It asks the supervisors of the calls for a sign
+    /// of life every `probe_interval`.
+    pub fn start(meters: Meters, probe_interval: Duration) -> Self {
         let active = Arc::new(watch::Sender::new(0));
         let draining = Arc::new(AtomicBool::new(false));
         let ctx = Context::<RegistryActor>::new();
-        let registry = Self { actor: ctx.address(), active, draining, meters };
+        let registry = Self { actor: ctx.address(), active, draining, probe_interval, meters };
         supervise::spawn_root(ctx.into_future(RegistryActor::new(registry.clone())), |exit| {
             tracing::error!(?exit, "the registry ended: no more calls can be taken");
         });
@@ -88,6 +93,11 @@ impl Registry {
             self.meters.calls_refused.get_or_create(&ReasonLabel { reason }).inc();
         }
         result
+    }
+
+    /// Takes note where a call can be reached.
+    pub(crate) fn enrol(&self, id: CallId, seat: Seat) {
+        control(&self.actor.clone().recipient(), Enrol(id, seat));
     }
 
     /// How many calls are active now.
@@ -118,10 +128,15 @@ impl Registry {
         DrainReport { active, left }
     }
 
-    /// Makes one actor of a call panic; `None` is the supervisor itself.
+    /// Makes one actor of a call panic, hang or stop; `None` is the supervisor itself.
     #[cfg(feature = "chaos")]
-    pub async fn inject_panic(&self, id: &CallId, role: Option<voice_call::Role>) -> bool {
-        self.actor.send(chaos::InjectPanic(id.clone(), role)).await.unwrap_or(false)
+    pub async fn inject(
+        &self,
+        id: &CallId,
+        role: Option<voice_call::Role>,
+        mishap: chaos::Mishap,
+    ) -> bool {
+        self.actor.send(chaos::Inject(id.clone(), role, mishap)).await.unwrap_or(false)
     }
 }
 
@@ -131,9 +146,9 @@ impl CallLease {
         &self.id
     }
 
-    /// Tells the registry where the call can be reached.
-    pub(crate) fn enrol(&self, seat: Seat) {
-        control(&self.registry.actor.clone().recipient(), Enrol(self.id.clone(), seat));
+    /// The registry that granted it.
+    pub(crate) fn registry(&self) -> Registry {
+        self.registry.clone()
     }
 }
 
@@ -144,11 +159,14 @@ impl Drop for CallLease {
 }
 
 /// Where a call can be reached.
-#[derive(Clone)]
 pub(crate) struct Seat {
     pub(crate) end: Recipient<EndCall>,
+    /// The supervisor's sign of life.
+    pub(crate) pulse: Pulse,
+    /// Cuts a supervisor that gives none; whoever watches it does the rest.
+    pub(crate) abort: AbortHandle,
     #[cfg(feature = "chaos")]
-    pub(crate) panic: Recipient<chaos::PanicIn>,
+    pub(crate) mishap: Recipient<chaos::MishapIn>,
 }
 
 /// The actor behind the handle. The count is changed here alone, so it is exact.
@@ -162,6 +180,16 @@ impl RegistryActor {
         Self { calls: HashMap::new(), handle }
     }
 
+    /// Looks for supervisors that hang.
+    fn probe(&mut self) {
+        for (id, seat) in &mut self.calls {
+            if let Some(seat) = seat.as_mut().filter(|seat| !seat.pulse.beats()) {
+                tracing::error!(call = %id, "the supervisor of the call gives no sign of life");
+                seat.abort.abort();
+            }
+        }
+    }
+
     fn publish(&self) {
         let active = self.calls.len();
         self.handle.active.send_replace(active);
@@ -171,6 +199,10 @@ impl RegistryActor {
 
 impl Actor for RegistryActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.handle.probe_interval, |registry, _| registry.probe());
+    }
 }
 
 #[derive(Message)]
@@ -239,31 +271,42 @@ impl Handler<EndAll> for RegistryActor {
     }
 }
 
-/// Deliberate panics, for the crash tests.
+/// Deliberate mishaps, for the crash tests.
 #[cfg(feature = "chaos")]
-pub(crate) mod chaos {
+pub mod chaos {
     use actix::{Context, Handler, Message, MessageResult};
     use voice_call::{CallId, Role};
 
     use super::RegistryActor;
     use crate::mailbox::control;
 
-    /// Tells a call in which of its actors to panic.
+    /// What happens to an actor.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Mishap {
+        /// It panics.
+        Panic,
+        /// It goes on living and handles no message any more.
+        Hang,
+        /// It stops without having been asked to.
+        Stop,
+    }
+
+    /// Tells a call which of its actors has a mishap.
     #[derive(Message, Debug, Clone, Copy)]
     #[rtype(result = "()")]
-    pub(crate) struct PanicIn(pub(crate) Option<Role>);
+    pub(crate) struct MishapIn(pub(crate) Option<Role>, pub(crate) Mishap);
 
     #[derive(Message)]
     #[rtype(result = "bool")]
-    pub(super) struct InjectPanic(pub(super) CallId, pub(super) Option<Role>);
+    pub(super) struct Inject(pub(super) CallId, pub(super) Option<Role>, pub(super) Mishap);
 
-    impl Handler<InjectPanic> for RegistryActor {
-        type Result = MessageResult<InjectPanic>;
+    impl Handler<Inject> for RegistryActor {
+        type Result = MessageResult<Inject>;
 
-        fn handle(&mut self, message: InjectPanic, _: &mut Context<Self>) -> Self::Result {
+        fn handle(&mut self, message: Inject, _: &mut Context<Self>) -> Self::Result {
             let seat = self.calls.get(&message.0).and_then(Option::as_ref);
             if let Some(seat) = seat {
-                control(&seat.panic, PanicIn(message.1));
+                control(&seat.mishap, MishapIn(message.1, message.2));
             }
             MessageResult(seat.is_some())
         }
@@ -276,7 +319,7 @@ mod tests {
 
     #[actix::test]
     async fn an_id_is_free_again_when_its_lease_is_dropped() {
-        let registry = Registry::start(Meters::default());
+        let registry = Registry::start(Meters::default(), Duration::from_secs(10));
         let id: CallId = "c-1".parse().expect("an id");
         let lease = registry.admit(Some(id.clone())).await.expect("admitted");
         assert_eq!(registry.active(), 1);
@@ -289,7 +332,7 @@ mod tests {
 
     #[actix::test]
     async fn a_drain_refuses_new_calls_and_reports_what_is_left() {
-        let registry = Registry::start(Meters::default());
+        let registry = Registry::start(Meters::default(), Duration::from_secs(10));
         let _lease = registry.admit(None).await.expect("admitted");
         let report = registry.drain(Duration::ZERO).await;
         assert_eq!(report, DrainReport { active: 1, left: 1 });

@@ -8,10 +8,21 @@
 //!   while a panic unwinds, a second panic would abort the process; so the panic is caught
 //!   first and the context is dropped afterwards.
 //! - what a child owns dies with it: [`ChildSet`] aborts what is left when the parent goes.
+//!
+//! A child can also hang: alive, and deaf. So every child is asked for a sign of life now and then
+//! ([`ChildSet::probe`]); one that has not answered when the next question is due is cut.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe};
+use std::{
+    any::Any,
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use actix::{Actor, Addr, AsyncContext, Context, Message, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use futures::FutureExt;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
@@ -28,6 +39,8 @@ pub enum Exit {
     Panicked(String),
     /// Its owner aborted it.
     Aborted,
+    /// It gave no sign of life, and was cut.
+    Hung,
 }
 
 impl Exit {
@@ -37,37 +50,91 @@ impl Exit {
             Self::Stopped => "stopped",
             Self::Panicked(_) => "panicked",
             Self::Aborted => "aborted",
+            Self::Hung => "hung",
         }
     }
 }
+
+/// Which child of a call: no two have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChildId(u32);
 
 /// A child of a call ended.
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "()")]
 pub struct ChildExited {
-    /// Which child.
+    /// What it was.
     pub role: Role,
-    /// Which incarnation of it: an end of an earlier one is old news.
-    pub generation: u32,
+    /// Which one: an end that its owner brought about is old news.
+    pub id: ChildId,
     /// How.
     pub exit: Exit,
 }
 
-/// The children of one call: at most one per role. Dropping the set aborts them all.
+/// Give a sign of life.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "()")]
+pub struct Probe(Arc<AtomicBool>);
+
+impl Probe {
+    /// What every actor answers with, as soon as it gets to it.
+    pub fn answer(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Questions for signs of life, one after the other.
+pub struct Pulse {
+    recipient: Recipient<Probe>,
+    asked: Option<Arc<AtomicBool>>,
+}
+
+impl Pulse {
+    /// Of this actor, which was not asked yet.
+    pub fn new(recipient: Recipient<Probe>) -> Self {
+        Self { recipient, asked: None }
+    }
+
+    /// Whether the last question was answered; asks the next one.
+    pub fn beats(&mut self) -> bool {
+        let beats = self.asked.take().is_none_or(|answered| answered.load(Ordering::Relaxed));
+        let answered = Arc::new(AtomicBool::new(false));
+        control(&self.recipient, Probe(answered.clone()));
+        self.asked = Some(answered);
+        beats
+    }
+}
+
+/// Makes actors answer [`Probe`]s.
+macro_rules! answer_probes {
+    ($($actor:ty),*) => {$(
+        impl actix::Handler<$crate::supervise::Probe> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, probe: $crate::supervise::Probe, _: &mut Self::Context) {
+                probe.answer();
+            }
+        }
+    )*};
+}
+pub(crate) use answer_probes;
+
+/// The children of one call. Dropping the set aborts them all.
 #[derive(Default)]
 pub struct ChildSet {
     children: Vec<Child>,
-    generations: u32,
+    born: u32,
 }
 
 struct Child {
     role: Role,
-    generation: u32,
+    id: ChildId,
     abort: AbortHandle,
+    pulse: Pulse,
 }
 
 impl ChildSet {
-    /// Starts `actor` as the child of this role; an earlier one of the role is aborted.
+    /// Starts `actor` as a child.
     pub fn spawn<A>(
         &mut self,
         role: Role,
@@ -75,13 +142,12 @@ impl ChildSet {
         parent: &Recipient<ChildExited>,
         meters: &Meters,
         actor: A,
-    ) -> Addr<A>
+    ) -> (Addr<A>, ChildId)
     where
-        A: Actor<Context = Context<A>>,
+        A: Actor<Context = Context<A>> + Handler<Probe>,
     {
-        self.abort(role);
-        self.generations += 1;
-        let generation = self.generations;
+        self.born += 1;
+        let id = ChildId(self.born);
         let mut ctx = Context::new();
         ctx.set_mailbox_capacity(mailbox);
         let address = ctx.address();
@@ -91,29 +157,36 @@ impl ChildSet {
         let abort = spawn_watched(ctx.into_future(actor), move |exit| {
             live.dec();
             exits.get_or_create(&ChildLabel { role: role.as_str(), exit: exit.as_str() }).inc();
-            control(&parent, ChildExited { role, generation, exit });
+            control(&parent, ChildExited { role, id, exit });
         });
-        self.children.push(Child { role, generation, abort });
-        address
+        let pulse = Pulse::new(address.clone().recipient());
+        self.children.push(Child { role, id, abort, pulse });
+        (address, id)
     }
 
-    /// Takes note of an end. Returns whether it was the present child of its role.
+    /// Takes note of an end. Returns whether it was news.
     pub fn note_exit(&mut self, exited: &ChildExited) -> bool {
         let before = self.children.len();
-        self.children.retain(|c| (c.role, c.generation) != (exited.role, exited.generation));
+        self.children.retain(|child| child.id != exited.id);
         self.children.len() < before
     }
 
-    /// Aborts the child of a role, if there is one.
-    pub fn abort(&mut self, role: Role) {
-        for child in self.children.extract_if(.., |c| c.role == role) {
+    /// Aborts a child; its end is no news.
+    pub fn abort(&mut self, id: ChildId) {
+        for child in self.children.extract_if(.., |child| child.id == id) {
             child.abort.abort();
         }
     }
 
-    /// Whether a child of this role is there.
-    pub fn has(&self, role: Role) -> bool {
-        self.children.iter().any(|c| c.role == role)
+    /// Asks every child for a sign of life. Those that have not given one since they were asked
+    /// before are aborted and returned.
+    pub fn probe(&mut self) -> Vec<ChildExited> {
+        let dead = self.children.extract_if(.., |child| !child.pulse.beats());
+        dead.map(|child| {
+            child.abort.abort();
+            ChildExited { role: child.role, id: child.id, exit: Exit::Hung }
+        })
+        .collect()
     }
 
     /// Whether no child is left.
@@ -151,14 +224,14 @@ where
     abort
 }
 
-/// Runs a root actor's future: one that has no parent but the process.
-pub fn spawn_root<F, E>(future: F, ended: E)
+/// Runs a root actor's future: one that has no parent but the process. It ends by itself, or by
+/// the handle if somebody keeps it.
+pub fn spawn_root<F, E>(future: F, ended: E) -> AbortHandle
 where
     F: Future<Output = ()> + 'static,
     E: FnOnce(Exit) + 'static,
 {
-    // The handle is dropped, not aborted: a root ends by itself.
-    drop(spawn_watched(future, ended));
+    spawn_watched(future, ended)
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {
@@ -178,6 +251,7 @@ mod tests {
     enum Do {
         Stop,
         Panic,
+        Hang,
     }
 
     struct Fragile;
@@ -193,9 +267,12 @@ mod tests {
             match what {
                 Do::Stop => actix::ActorContext::stop(ctx),
                 Do::Panic => panic!("on purpose"),
+                Do::Hang => ctx.wait(actix::fut::wrap_future(std::future::pending())),
             }
         }
     }
+
+    answer_probes!(Fragile);
 
     struct Parent(mpsc::UnboundedSender<ChildExited>);
 
@@ -230,17 +307,45 @@ mod tests {
             (None, Exit::Aborted),
         ];
         for (action, expected) in cases {
-            let child = set.spawn(Role::Tools, 4, &parent, &meters, Fragile);
+            let (child, id) = set.spawn(Role::Tools, 4, &parent, &meters, Fragile);
             match action {
                 Some(action) => control(&child.recipient(), action),
-                None => set.abort(Role::Tools),
+                None => set.abort(id),
             }
             let exited = exits.recv().await.expect("an exit");
-            assert_eq!(exited.exit, expected);
-            set.note_exit(&exited);
+            assert_eq!((exited.id, &exited.exit), (id, &expected));
+            assert_eq!(set.note_exit(&exited), expected != Exit::Aborted);
             assert!(set.is_empty());
         }
         assert_eq!(meters.live_children.get(), 0);
+    }
+
+    #[actix::test]
+    async fn a_child_that_hangs_is_found_and_cut() {
+        let (parent, mut exits) = parent();
+        let meters = Meters::default();
+        let mut set = ChildSet::default();
+        let (_well, _) = set.spawn(Role::Transfer, 4, &parent, &meters, Fragile);
+        let (ill, id) = set.spawn(Role::Tools, 4, &parent, &meters, Fragile);
+        for _ in 0..3 {
+            assert!(set.probe().is_empty());
+            settle().await;
+        }
+        control(&ill.recipient(), Do::Hang);
+        settle().await;
+        assert!(set.probe().is_empty(), "it is asked");
+        settle().await;
+        let dead = set.probe();
+        assert_eq!(dead.iter().map(|d| (d.id, &d.exit)).collect::<Vec<_>>(), [(id, &Exit::Hung)]);
+        let exited = exits.recv().await.expect("an exit");
+        assert_eq!((exited.id, set.note_exit(&exited)), (id, false), "told already");
+    }
+
+    /// Lets everything that can run do so.
+    async fn settle() {
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[actix::test]
@@ -254,17 +359,5 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(exits.recv().await.expect("an exit").exit, Exit::Aborted);
         }
-    }
-
-    #[actix::test]
-    async fn the_end_of_an_earlier_incarnation_is_old_news() {
-        let (parent, mut exits) = parent();
-        let meters = Meters::default();
-        let mut set = ChildSet::default();
-        set.spawn(Role::Sonic, 4, &parent, &meters, Fragile);
-        set.spawn(Role::Sonic, 4, &parent, &meters, Fragile);
-        let exited = exits.recv().await.expect("the first one's end");
-        assert!(!set.note_exit(&exited));
-        assert!(set.has(Role::Sonic));
     }
 }

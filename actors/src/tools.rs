@@ -16,7 +16,7 @@ use voice_catalog::{
 
 use crate::{
     mailbox::control,
-    supervise::{Exit, spawn_watched},
+    supervise::{Exit, answer_probes, spawn_watched},
 };
 
 /// What a tool's own limit is exceeded by before we give it up ourselves.
@@ -132,6 +132,8 @@ impl ToolRunner {
 impl Actor for ToolRunner {
     type Context = Context<Self>;
 }
+
+answer_probes!(ToolRunner);
 
 impl Drop for ToolRunner {
     fn drop(&mut self) {

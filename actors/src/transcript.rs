@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use actix::{Actor, ActorContext, Context, Handler, Message, Recipient};
 use voice_sonic::{Line, LineState, Speaker};
 
-use crate::mailbox::control;
+use crate::{mailbox::control, supervise::answer_probes};
 
 /// Typed texts whose echo may still come from the model.
 const ECHOES: usize = 16;
@@ -75,6 +75,8 @@ impl Transcriber {
 impl Actor for Transcriber {
     type Context = Context<Self>;
 }
+
+answer_probes!(Transcriber);
 
 impl Handler<LineHeard> for Transcriber {
     type Result = ();

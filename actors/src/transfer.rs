@@ -18,7 +18,7 @@ use voice_sonic::Speaker;
 
 use self::detector::Detector;
 pub(crate) use self::detector::{Cause, ToolReport};
-use crate::mailbox::control;
+use crate::{mailbox::control, supervise::answer_probes};
 
 /// When a caller is handed over, and when that is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +131,8 @@ impl TransferDetector {
 impl Actor for TransferDetector {
     type Context = Context<Self>;
 }
+
+answer_probes!(TransferDetector);
 
 impl Handler<ToolEnded> for TransferDetector {
     type Result = ();

@@ -8,7 +8,9 @@ use voice_call::EndReason;
 use voice_sonic::{Speaker, Usage};
 use voice_wire::{Role as Voice, ServerMessage};
 
-use super::{CallActor, farewell::Farewell, idle::IdleAction, to};
+use super::{
+    CallActor, exchange::SentText, farewell::Farewell, idle::IdleAction, streams::Place, to,
+};
 use crate::{
     client::{ClientEvent, ReportHeard},
     mailbox::control,
@@ -34,20 +36,27 @@ pub(super) fn timestamp() -> String {
 impl CallActor {
     // Texts to the model.
 
-    /// Says something to the model in the caller's place; waits for a stream if there is none.
+    /// Says something to the model in the caller's place. What the caller typed is a line of the
+    /// transcript at once.
     pub(super) fn send_text(&mut self, text: String, by_caller: bool) {
-        let up = self.phase == super::Phase::Live;
-        let Some(sonic) = self.sonic.as_ref().filter(|_| up) else {
-            if self.unsent.len() < UNSENT_LIMIT {
-                self.unsent.push((text, by_caller));
-            } else {
-                self.complain("too_many_texts", "Too many texts wait for the model", false);
-            }
-            return;
-        };
-        control(&to(sonic), SendText(text.clone()));
+        if self.unsent.len() >= UNSENT_LIMIT {
+            return self.complain("too_many_texts", "Too many texts wait for the model", false);
+        }
         if let Some(transcriber) = &self.transcriber {
-            control(&to(transcriber), TextSent { text, by_caller });
+            control(&to(transcriber), TextSent { text: text.clone(), by_caller });
+        }
+        self.pass_text(SentText { text, by_caller });
+    }
+
+    /// Passes a text on to the stream that serves; it waits for one if there is none.
+    pub(super) fn pass_text(&mut self, text: SentText) {
+        let live = self.phase == super::Phase::Live;
+        match self.streams.serving().filter(|_| live) {
+            Some(sonic) => {
+                control(&to(sonic), SendText(text.text.clone()));
+                self.exchange.text_sent(text, self.now());
+            }
+            None => self.unsent.push(text),
         }
     }
 
@@ -56,7 +65,7 @@ impl CallActor {
         let Some(delay) = self.config().greeting_delay.filter(|_| self.settings.greets) else {
             return;
         };
-        ctx.run_later(delay, |call, _| {
+        ctx.run_later(self.clock().wait(delay), |call, _| {
             if !call.is_ending()
                 && !call.caller_began
                 && !std::mem::replace(&mut call.greeted, true)
@@ -73,10 +82,10 @@ impl CallActor {
         if let Some(timer) = self.idle_timer.take() {
             ctx.cancel_future(timer);
         }
-        let now = Instant::now();
+        let now = self.now();
         let live = self.phase == super::Phase::Live;
         if let Some(at) = self.idle.next(now).filter(|_| live) {
-            let pause = at.saturating_duration_since(now);
+            let pause = self.clock().wait(at.saturating_duration_since(now));
             self.idle_timer = Some(ctx.run_later(pause, |call, ctx| {
                 call.idle_timer = None;
                 call.on_idle(ctx);
@@ -85,7 +94,7 @@ impl CallActor {
     }
 
     fn on_idle(&mut self, ctx: &mut Context<Self>) {
-        match self.idle.poll(Instant::now()) {
+        match self.idle.poll(self.now()) {
             Some(IdleAction::Ask(number)) => {
                 tracing::info!(number, "asking whether the caller is still there");
                 let cue = "[The caller has been silent for a while. Ask in one short sentence \
@@ -103,17 +112,20 @@ impl CallActor {
         self.watch_idle(ctx);
     }
 
-    /// Nobody has to say anything while the assistant speaks or a tool runs.
-    pub(super) fn set_busy(&mut self, ctx: &mut Context<Self>) {
+    /// Something changed between the two who talk: what depends on that follows. Nobody has to
+    /// say anything while the assistant speaks or a tool runs, and in a pause the next stream can
+    /// take over.
+    pub(super) fn settle(&mut self, ctx: &mut Context<Self>) {
         let busy = self.hearing || !self.pending_tools.is_empty() || self.handover.is_some();
-        self.idle.set_busy(busy, Instant::now());
+        self.idle.set_busy(busy, self.now());
         self.watch_idle(ctx);
+        self.drive_renewal(ctx);
     }
 
     fn caller_active(&mut self, ctx: &mut Context<Self>) {
         self.caller_began = true;
-        self.idle.caller_active(Instant::now());
-        self.watch_idle(ctx);
+        self.idle.caller_active(self.now());
+        self.settle(ctx);
     }
 
     /// Ends the call once the assistant has said goodbye and the caller has heard it.
@@ -122,7 +134,8 @@ impl CallActor {
             return;
         }
         self.farewell = Some(Farewell::new(reason));
-        ctx.run_later(self.config().farewell_deadline, |call, ctx| {
+        let deadline = self.clock().wait(self.config().farewell_deadline);
+        ctx.run_later(deadline, |call, ctx| {
             if let Some(farewell) = &call.farewell {
                 let reason = farewell.overdue();
                 call.end(reason, ctx);
@@ -132,8 +145,8 @@ impl CallActor {
 
     // Figures.
 
-    fn on_usage(&mut self, usage: &Usage) {
-        let total = self.ledger.note_usage(usage.total);
+    fn on_usage(&mut self, stream: u32, usage: &Usage) {
+        let total = self.ledger.note_usage(stream, usage.total);
         let now = Instant::now();
         if self.usage_told.is_none_or(|at| now.duration_since(at) >= USAGE_EVERY) {
             self.usage_told = Some(now);
@@ -145,7 +158,7 @@ impl CallActor {
     }
 
     fn on_turn_ended(&mut self, interrupted: bool) {
-        if let Some(turn) = self.latency.turn_ended(Instant::now()).filter(|_| !interrupted) {
+        if let Some(turn) = self.latency.turn_ended(self.now()).filter(|_| !interrupted) {
             self.tell(ServerMessage::LatencyUpdate {
                 ttft_ms: turn.first_audio.as_millis() as u64,
                 latency_ms: turn.whole.as_millis() as u64,
@@ -171,6 +184,15 @@ impl CallActor {
         });
     }
 
+    fn on_line(&mut self, stream: u32, line: voice_sonic::Line) {
+        if line.speaker == Speaker::User {
+            self.exchange.words_understood(self.now());
+        }
+        if let Some(transcriber) = &self.transcriber {
+            control(&to(transcriber), LineHeard { stream, line });
+        }
+    }
+
     fn on_interrupted(&mut self) {
         self.tell(ServerMessage::TranscriptCancelled { role: Voice::Assistant });
     }
@@ -180,40 +202,46 @@ impl Handler<StreamEvent> for CallActor {
     type Result = ();
 
     fn handle(&mut self, StreamEvent { stream, event }: StreamEvent, ctx: &mut Self::Context) {
-        // Late news of a stream that was replaced.
-        if stream != self.stream {
-            return;
-        }
+        let Some(place) = self.streams.place(stream) else { return };
         match event {
-            StreamNews::Opened if self.is_ending() => {}
-            StreamNews::Opened => self.stream_opened(ctx),
+            StreamNews::Opened { .. } if self.is_ending() => {}
+            StreamNews::Opened { valid_until } => self.stream_opened(place, valid_until, ctx),
+            // These come of a replaced stream as well: it corrects what was said, and has a price.
+            StreamNews::Line(line) => self.on_line(stream, line),
+            StreamNews::Usage(usage) => self.on_usage(stream, &usage),
+            StreamNews::Ended(fault) => self.stream_ended((stream, place), fault, ctx),
+            // Late news of a stream that was replaced a moment ago.
+            _ if place != Place::Serving => {}
             StreamNews::SpeechStarted => {
-                self.caller_speaks = true;
+                self.exchange.speech_started();
                 self.caller_active(ctx);
             }
             StreamNews::SpeechEnded { ago } => {
-                self.caller_speaks = false;
-                let now = Instant::now();
+                let now = self.now();
+                self.exchange.speech_ended(now);
                 self.latency.caller_finished(now.checked_sub(ago).unwrap_or(now));
                 self.caller_active(ctx);
             }
-            StreamNews::Line(line) => {
-                if let Some(transcriber) = &self.transcriber {
-                    control(&to(transcriber), LineHeard { stream, line });
-                }
+            StreamNews::TurnStarted => {
+                self.exchange.answer_began(true);
+                self.settle(ctx);
             }
             StreamNews::FirstAudio => {
-                self.latency.audio(Instant::now());
+                self.latency.audio(self.now());
                 self.audio_during_handover(ctx);
             }
-            StreamNews::TurnEnded { interrupted } => self.on_turn_ended(interrupted),
+            StreamNews::TurnEnded { interrupted } => {
+                self.exchange.answer_ended();
+                self.on_turn_ended(interrupted);
+                self.settle(ctx);
+            }
             StreamNews::Interrupted => self.on_interrupted(),
             StreamNews::ToolCall { tool_use_id, name, input } => {
+                self.exchange.answer_began(false);
                 self.on_tool_call(tool_use_id, name, input, ctx);
-                self.set_busy(ctx);
+                self.settle(ctx);
             }
-            StreamNews::Usage(usage) => self.on_usage(&usage),
-            StreamNews::Ended(fault) => self.stream_ended(fault, ctx),
+            StreamNews::Suspicious => self.stream_suspicious(ctx),
         }
     }
 }
@@ -233,9 +261,9 @@ impl Handler<ClientEvent> for CallActor {
                     );
                     return self.complain("invalid_text", message, false);
                 }
-                self.latency.caller_finished(Instant::now());
-                self.caller_active(ctx);
+                self.latency.caller_finished(self.now());
                 self.send_text(text.to_owned(), true);
+                self.caller_active(ctx);
             }
             ClientEvent::Rated(feedback) => {
                 tracing::info!(
@@ -246,7 +274,7 @@ impl Handler<ClientEvent> for CallActor {
             }
             ClientEvent::Hearing(hearing) => {
                 self.hearing = hearing;
-                self.set_busy(ctx);
+                self.settle(ctx);
             }
             ClientEvent::HeardAll => {
                 if let Some(reason) = self.farewell.as_ref().and_then(|f| f.heard()) {
@@ -255,7 +283,7 @@ impl Handler<ClientEvent> for CallActor {
                 self.heard_all(ctx);
             }
             ClientEvent::FlushedUnmarked => {
-                if let Some(sonic) = &self.sonic {
+                if let Some(sonic) = self.streams.serving() {
                     control(&to(sonic), DeclareInterruption);
                 }
             }
@@ -277,7 +305,7 @@ impl Handler<LineUpdated> for CallActor {
         if line.text.is_empty() {
             return;
         }
-        self.ledger.note_line(&line.id, line.speaker, &line.text);
+        self.ledger.note_line(&line.id, line.speaker, &line.text, line.is_final);
         if line.is_final {
             self.line_said(&line);
         }

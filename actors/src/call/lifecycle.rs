@@ -1,17 +1,18 @@
-//! Start, streams, supervision and end of a call.
+//! Start, supervision and end of a call. Its streams to the model are in `streams`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::{ActorContext, AsyncContext, Context, Handler};
-use voice_call::{EndReason, FaultKind, Role, StreamFault, meters::Queue, meters::ReasonLabel};
-use voice_wire::{ServerMessage, SessionConfig};
+use voice_call::{EndReason, Role};
+use voice_sonic::Speaker;
+use voice_wire::{Role as Voice, ServerMessage, SessionConfig};
 
-use super::{CallActor, Phase, SMALL_MAILBOX, SONIC_MAILBOX, settings, to};
+use super::{CallActor, Phase, SMALL_MAILBOX, settings, to};
 use crate::{
-    client::{AttachStream, DetachStream, FinishClient},
-    mailbox::{Outbox, control},
+    client::FinishClient,
+    mailbox::control,
     policy::Reaction,
-    sonic::{FinishStream, SonicActor},
+    sonic::FinishStream,
     supervise::{ChildExited, Exit},
     tools::{FinishTools, ToolRunner},
     transcript::{FinishTranscript, Transcriber},
@@ -35,6 +36,14 @@ impl CallActor {
         }
         let window = self.config().config_window;
         ctx.run_later(window, |call, ctx| call.open_first_stream(ctx));
+        ctx.run_interval(self.config().probe_interval, |call, ctx| call.probe(ctx));
+    }
+
+    /// Looks for children that hang.
+    fn probe(&mut self, ctx: &mut Context<Self>) {
+        for hung in self.children.probe() {
+            self.child_exited(&hung, ctx);
+        }
     }
 
     /// Starts one of the children that need nothing but the call.
@@ -46,19 +55,19 @@ impl CallActor {
             Role::Transcriber => {
                 self.transcribers += 1;
                 let actor = Transcriber::new(self.transcribers, to(&me));
-                self.transcriber = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor));
+                self.transcriber = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor).0);
             }
             Role::Tools => {
                 let catalog = self.catalog.clone();
                 let deadline = self.engine.shared.config.tool_deadline;
                 let executors = self.engine.shared.ports.executors.clone();
                 let actor = ToolRunner::new(catalog, executors, deadline, meters.clone(), to(&me));
-                self.tools = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor));
+                self.tools = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor).0);
             }
             Role::Transfer => {
                 let config = self.engine.shared.config.transfer.clone();
                 let actor = TransferDetector::new(config, self.transferred, to(&me));
-                self.transfer = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor));
+                self.transfer = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor).0);
             }
             Role::Client | Role::Sonic => {}
         }
@@ -84,127 +93,9 @@ impl CallActor {
         self.watch_idle(ctx);
         match self.phase {
             Phase::Configuring => self.open_first_stream(ctx),
-            Phase::Opening | Phase::Live if changes_stream => {
-                tracing::info!("settings changed: opening another stream");
-                self.replace_stream(Duration::ZERO, ctx);
-            }
+            Phase::Opening | Phase::Live if changes_stream => self.settings_changed(ctx),
             Phase::Opening | Phase::Live | Phase::Ending => {}
         }
-    }
-
-    // Streams.
-
-    pub(super) fn open_first_stream(&mut self, ctx: &mut Context<Self>) {
-        if self.phase == Phase::Configuring {
-            self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);
-            self.open_stream(ctx);
-        }
-    }
-
-    /// Opens a stream with the present settings and all that was said so far.
-    fn open_stream(&mut self, ctx: &mut Context<Self>) {
-        self.phase = Phase::Opening;
-        self.stream += 1;
-        let shared = self.engine.shared.clone();
-        let mut session = self.settings.session.clone();
-        session.history = self.ledger.history();
-        if let Some(reminder) = self.walk.reminder() {
-            session.system_prompt = format!("{}\n\n{reminder}", session.system_prompt);
-        }
-        let me = ctx.address();
-        let actor = SonicActor::new(
-            self.stream,
-            session,
-            shared.ports.sonic.clone(),
-            Outbox::new(to(&self.client), Queue::AssistantAudio, &shared.meters),
-            to(&me),
-            shared.meters.clone(),
-        );
-        let sonic =
-            self.children.spawn(Role::Sonic, SONIC_MAILBOX, &to(&me), &shared.meters, actor);
-        self.sonic = Some(sonic);
-    }
-
-    /// The present stream is up.
-    pub(super) fn stream_opened(&mut self, ctx: &mut Context<Self>) {
-        let Some(sonic) = self.sonic.clone() else { return };
-        self.phase = Phase::Live;
-        let outbox = Outbox::new(to(&sonic), Queue::CallerAudio, self.engine.meters());
-        control(&to(&self.client), AttachStream(outbox));
-        if !std::mem::replace(&mut self.announced, true) {
-            self.tell(ServerMessage::SessionStart {
-                session_id: self.id.to_string(),
-                timestamp: super::conversation::timestamp(),
-            });
-            self.plan_greeting(ctx);
-        }
-        if std::mem::take(&mut self.reconnecting) {
-            self.tell(ServerMessage::Reconnected { message: "The voice service is back".into() });
-        }
-        for (text, by_caller) in std::mem::take(&mut self.unsent) {
-            self.send_text(text, by_caller);
-        }
-        self.idle.caller_active(Instant::now());
-        self.watch_idle(ctx);
-    }
-
-    /// Closes the present stream and opens another one after `pause`.
-    fn replace_stream(&mut self, pause: Duration, ctx: &mut Context<Self>) {
-        self.phase = Phase::Opening;
-        self.ledger.stream_ended();
-        self.sonic = None;
-        self.children.abort(Role::Sonic);
-        control(&to(&self.client), DetachStream);
-        // The next stream knows nothing of calls that the last one made.
-        self.pending_tools.clear();
-        self.caller_speaks = false;
-        self.set_busy(ctx);
-        if pause.is_zero() {
-            return self.open_stream(ctx);
-        }
-        ctx.run_later(pause, |call, ctx| {
-            if call.phase == Phase::Opening && call.sonic.is_none() {
-                call.open_stream(ctx);
-            }
-        });
-    }
-
-    /// The present stream is over.
-    pub(super) fn stream_ended(&mut self, fault: Option<StreamFault>, ctx: &mut Context<Self>) {
-        if self.is_ending() {
-            return;
-        }
-        let fault =
-            fault.unwrap_or_else(|| StreamFault::new(FaultKind::Closed, "the stream was finished"));
-        let reason = fault.kind.as_str();
-        self.engine.meters().stream_faults.get_or_create(&ReasonLabel { reason }).inc();
-        tracing::warn!(%fault, stream = self.stream, "the stream was lost");
-        match self.policy.on_fault(fault.kind, Instant::now()) {
-            Reaction::Restart(pause) => self.reconnect(pause, ctx),
-            Reaction::End(reason) => self.end_with_apology(reason, fault.kind, ctx),
-            Reaction::Degrade => {}
-        }
-    }
-
-    fn reconnect(&mut self, pause: Duration, ctx: &mut Context<Self>) {
-        self.engine.meters().stream_restarts.inc();
-        if self.announced && !std::mem::replace(&mut self.reconnecting, true) {
-            let message = "The voice service was lost; connecting again".into();
-            self.tell(ServerMessage::Reconnecting { message });
-        }
-        self.replace_stream(pause, ctx);
-    }
-
-    fn end_with_apology(&mut self, reason: EndReason, kind: FaultKind, ctx: &mut Context<Self>) {
-        let message = match kind {
-            FaultKind::AccessDenied => {
-                "The server may not use the voice service. Its credentials or permissions are wrong."
-            }
-            FaultKind::NotFound => "The configured voice model does not exist in this region.",
-            _ => "The voice service is not available. Please call again later.",
-        };
-        self.complain(kind.as_str(), message, true);
-        self.end(reason, ctx);
     }
 
     // The end.
@@ -225,8 +116,8 @@ impl CallActor {
         if reason == EndReason::ClientStalled {
             (self.cut)();
         }
-        if let Some(sonic) = &self.sonic {
-            control(&to(sonic), FinishStream);
+        for stream in self.streams.all() {
+            control(&to(stream), FinishStream);
         }
         if let Some(transcriber) = &self.transcriber {
             control(&to(transcriber), FinishTranscript);
@@ -249,12 +140,49 @@ impl CallActor {
         }
     }
 
+    /// A child is gone, for whatever reason.
+    fn child_exited(&mut self, exited: &ChildExited, ctx: &mut Context<Self>) {
+        let serving = exited.role != Role::Sonic || self.streams.note_exit(exited.id);
+        if self.is_ending() {
+            return self.stop_when_alone(ctx);
+        }
+        // A stream that ends by itself has said why before (`StreamNews::Ended`), and one that
+        // does not serve the call is missed by nobody but the renewal.
+        if exited.role == Role::Sonic && (exited.exit == Exit::Stopped || !serving) {
+            return self.stream_exited(serving, ctx);
+        }
+        self.child_lost(exited, ctx);
+    }
+
+    /// What a lost stream was saying ends where it is.
+    fn close_open_lines(&mut self) {
+        for line in self.ledger.close_open_lines() {
+            let role = match line.speaker {
+                Speaker::User => Voice::User,
+                Speaker::Assistant => Voice::Assistant,
+            };
+            self.tell(ServerMessage::Transcript {
+                id: line.id,
+                role,
+                text: line.text,
+                is_final: true,
+                is_streaming: false,
+                interrupted: true,
+                timestamp: super::conversation::timestamp(),
+            });
+        }
+    }
+
     /// A child ended without having been asked to.
     fn child_lost(&mut self, exited: &ChildExited, ctx: &mut Context<Self>) {
         let ChildExited { role, exit, .. } = exited;
         tracing::error!(%role, ?exit, "a child of the call broke");
         match self.policy.on_exit(*role, exit, Instant::now()) {
-            Reaction::Restart(pause) if *role == Role::Sonic => self.reconnect(pause, ctx),
+            Reaction::Restart(pause) if *role == Role::Sonic => {
+                // It could not say itself that its last line is over.
+                self.close_open_lines();
+                self.reconnect(pause, true, ctx);
+            }
             Reaction::Restart(_) => {
                 if *role == Role::Tools {
                     self.answer_orphans();
@@ -293,73 +221,8 @@ impl Handler<ChildExited> for CallActor {
 
     fn handle(&mut self, exited: ChildExited, ctx: &mut Self::Context) {
         // The end of an earlier incarnation is old news; an abort is our own doing.
-        if !self.children.note_exit(&exited) {
-            return;
-        }
-        if exited.role == Role::Sonic {
-            self.sonic = None;
-        }
-        if self.is_ending() {
-            return self.stop_when_alone(ctx);
-        }
-        // A stream that ends by itself has said why before (`StreamNews::Ended`).
-        if exited.role == Role::Sonic && exited.exit == Exit::Stopped {
-            return;
-        }
-        self.child_lost(&exited, ctx);
-    }
-}
-
-#[cfg(feature = "chaos")]
-mod chaos {
-    //! Deliberate panics, for the crash tests.
-
-    use actix::{Actor, Addr, Context, Handler, Message};
-    use voice_call::Role;
-
-    use super::super::{CallActor, to};
-    use crate::{
-        client::ClientActor, mailbox::control, registry::chaos::PanicIn, sonic::SonicActor,
-        tools::ToolRunner, transcript::Transcriber, transfer::TransferDetector,
-    };
-
-    #[derive(Message)]
-    #[rtype(result = "()")]
-    struct Panic;
-
-    impl Handler<PanicIn> for CallActor {
-        type Result = ();
-
-        fn handle(&mut self, PanicIn(role): PanicIn, _: &mut Context<Self>) {
-            fn hit<A>(child: Option<&Addr<A>>)
-            where
-                A: Actor<Context = Context<A>> + Handler<Panic>,
-            {
-                if let Some(child) = child {
-                    control(&to(child), Panic);
-                }
-            }
-            match role {
-                None => panic!("chaos in the supervisor"),
-                Some(Role::Client) => hit(Some(&self.client)),
-                Some(Role::Sonic) => hit(self.sonic.as_ref()),
-                Some(Role::Transcriber) => hit(self.transcriber.as_ref()),
-                Some(Role::Tools) => hit(self.tools.as_ref()),
-                Some(Role::Transfer) => hit(self.transfer.as_ref()),
-            }
+        if self.children.note_exit(&exited) {
+            self.child_exited(&exited, ctx);
         }
     }
-
-    macro_rules! panics {
-        ($($actor:ty),*) => {$(
-            impl Handler<Panic> for $actor {
-                type Result = ();
-
-                fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
-                    panic!("chaos in a child");
-                }
-            }
-        )*};
-    }
-    panics!(ClientActor, SonicActor, Transcriber, ToolRunner, TransferDetector);
 }

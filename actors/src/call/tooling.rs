@@ -16,6 +16,15 @@ use crate::{
     tools::{Outcome, RunTool, ToolFinished},
 };
 
+/// A tool call that waits for its answer.
+#[derive(Debug, Clone)]
+pub(super) struct PendingTool {
+    tool_use_id: String,
+    name: String,
+    /// The stream that asked. Another one does not know the id.
+    stream: u32,
+}
+
 impl CallActor {
     /// The model calls a tool.
     pub(super) fn on_tool_call(
@@ -30,7 +39,12 @@ impl CallActor {
             tool_input: input.clone(),
             tool_use_id: tool_use_id.clone(),
         });
-        self.pending_tools.push(tool_use_id.clone());
+        let stream = self.streams.serving_number().unwrap_or_default();
+        self.pending_tools.push(PendingTool {
+            tool_use_id: tool_use_id.clone(),
+            name: name.clone(),
+            stream,
+        });
         if let Some(answer) = self.guide(&name, &input) {
             let (result, outcome) = match answer {
                 Ok(briefing) => (briefing, Outcome::Ok),
@@ -109,8 +123,9 @@ impl CallActor {
         };
         let (tool_use_id, text) = (run.tool_use_id.clone(), announce.text.clone());
         ctx.run_later(announce.after, move |call, _| {
-            let waits = call.pending_tools.contains(&tool_use_id);
-            if waits && !call.hearing && !call.caller_speaks && !call.is_ending() {
+            let waits = call.pending_tools.iter().any(|tool| tool.tool_use_id == tool_use_id);
+            let silent = !call.hearing && !call.exchange.caller_speaks();
+            if waits && silent && !call.is_ending() {
                 let cue = format!("[A look-up takes a moment. Say this to the caller: {text}]");
                 call.send_text(cue, false);
             }
@@ -119,10 +134,27 @@ impl CallActor {
 
     /// Answers the calls that nobody works on any more: the model waits for each.
     pub(super) fn answer_orphans(&mut self) {
-        for tool_use_id in std::mem::take(&mut self.pending_tools) {
+        for pending in std::mem::take(&mut self.pending_tools) {
             let result = json!({"error": "the tool is not available; go on without it"});
-            if let Some(sonic) = &self.sonic {
+            self.give_result(pending, result);
+        }
+    }
+
+    /// Gives the model the result that it waits for: natively to the stream that asked, in words
+    /// to one that has taken over since (`nova-sonic.md` §5.4).
+    fn give_result(&mut self, pending: PendingTool, result: Value) {
+        let asked = self.streams.serving_number() == Some(pending.stream);
+        match self.streams.serving().filter(|_| asked) {
+            Some(sonic) => {
+                let PendingTool { tool_use_id, .. } = pending;
                 control(&to(sonic), AnswerTool { tool_use_id, result });
+                self.exchange.result_sent(self.now());
+            }
+            None => {
+                let name = pending.name;
+                tracing::info!(name, "the stream that asked for the tool was replaced");
+                let text = format!("[Result of the tool {name}, called earlier: {result}]");
+                self.send_text(text, false);
             }
         }
     }
@@ -137,13 +169,14 @@ impl CallActor {
             tool_result: result.clone(),
             tool_use_id: tool_use_id.clone(),
         });
-        let pending = self.pending_tools.iter().position(|id| *id == tool_use_id);
-        match (pending, &self.sonic) {
-            (Some(at), Some(sonic)) => {
-                self.pending_tools.remove(at);
-                control(&to(sonic), AnswerTool { tool_use_id, result: result.clone() });
+        self.ledger.note_tool(&name, &input, &result);
+        let pending = self.pending_tools.iter().position(|tool| tool.tool_use_id == tool_use_id);
+        match pending {
+            Some(at) => {
+                let pending = self.pending_tools.remove(at);
+                self.give_result(pending, result.clone());
             }
-            _ => tracing::info!(name, tool_use_id, "the stream that asked for the tool is gone"),
+            None => tracing::info!(name, tool_use_id, "the model was answered already"),
         }
         if outcome != Outcome::Refused {
             self.walk.tool_ended(&name, &input, &result, outcome == Outcome::Ok);
@@ -156,7 +189,7 @@ impl CallActor {
             Some(Builtin::EndCall) => self.say_farewell(EndReason::Completed, ctx),
             _ => {}
         }
-        self.set_busy(ctx);
+        self.settle(ctx);
     }
 }
 

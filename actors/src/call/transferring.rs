@@ -1,7 +1,5 @@
 //! The way to a human: what the detector hears of, what it finds, and the hand-over itself.
 
-use std::time::Instant;
-
 use actix::{AsyncContext, Context, Handler};
 use serde_json::{Map, Value};
 use voice_call::EndReason;
@@ -83,11 +81,12 @@ impl CallActor {
 
     /// The caller has heard all there is.
     pub(super) fn heard_all(&mut self, ctx: &mut Context<Self>) {
+        let now = self.now();
         if let Some(handover) = &mut self.handover {
-            handover.heard(Instant::now());
+            handover.heard(now);
             return self.drive_handover(ctx);
         }
-        let quiet = !self.caller_speaks && self.pending_tools.is_empty() && self.farewell.is_none();
+        let quiet = !self.exchange.caller_speaks() && self.pending_tools.is_empty() && self.farewell.is_none();
         if let Some(transfer) = self.transfer.as_ref().filter(|_| quiet) {
             control(&to(transfer), Moment::Quiet);
         }
@@ -107,11 +106,11 @@ impl CallActor {
             return;
         }
         tracing::info!(reason = request.reason, "transfer to an agent");
-        let handover = Handover::new(request, &self.config().transfer, Instant::now());
+        let handover = Handover::new(request, &self.config().transfer, self.now());
         // What the model does besides is of no account any more.
         self.farewell = None;
         self.handover = Some(handover);
-        self.set_busy(ctx);
+        self.settle(ctx);
         self.drive_handover(ctx);
     }
 
@@ -119,7 +118,7 @@ impl CallActor {
         if let Some(timer) = self.handover_timer.take() {
             ctx.cancel_future(timer);
         }
-        let now = Instant::now();
+        let now = self.now();
         let Some(handover) = &mut self.handover else { return };
         let step = handover.poll(now);
         let next = handover.next();
@@ -133,7 +132,7 @@ impl CallActor {
             None => {}
         }
         if let Some(at) = next {
-            let pause = at.saturating_duration_since(now);
+            let pause = self.clock().wait(at.saturating_duration_since(now));
             self.handover_timer = Some(ctx.run_later(pause, |call, ctx| {
                 call.handover_timer = None;
                 call.drive_handover(ctx);
@@ -156,7 +155,7 @@ impl CallActor {
             tool.and_then(|tool| tool.builtin()) == Some(Builtin::TransferToAgent)
         };
         let can = self.settings.session.tools.iter().any(|tool| transfers(&tool.name));
-        let speaks = self.hearing || self.caller_speaks || self.farewell.is_some();
+        let speaks = self.hearing || self.exchange.caller_speaks() || self.farewell.is_some();
         if !can || speaks || self.transferred || !self.config().model.has_text_trigger() {
             return;
         }

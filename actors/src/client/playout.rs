@@ -64,7 +64,10 @@ impl Playout {
         if epoch < self.epoch {
             return Pushed::Stale;
         }
-        if epoch > self.epoch {
+        if epoch.continues(self.epoch) {
+            // Another stream has taken over: what waits is heard to its end.
+            self.epoch = epoch;
+        } else if epoch > self.epoch {
             // Its flush is still on the way; what waits is older and therefore stale.
             self.flush(epoch);
         }
@@ -210,6 +213,18 @@ mod tests {
         playout.push(Epoch::default().next(), speech(40));
         assert_eq!(release_all(&mut playout, now), Duration::from_millis(40));
         assert_eq!(playout.flush(Epoch::default().next()), Duration::ZERO, "flushed already");
+    }
+
+    #[test]
+    fn another_stream_takes_nothing_back() {
+        let (mut playout, now) = (playout(), Instant::now());
+        let (first, second) = (Epoch::of_stream(1), Epoch::of_stream(2));
+        playout.push(first, speech(80));
+        assert_eq!(playout.push(second, speech(80)), Pushed::Queued);
+        assert_eq!(playout.push(first, speech(80)), Pushed::Stale, "it is not heard any more");
+        assert_eq!(release_all(&mut playout, now), Duration::from_millis(160));
+        playout.push(second, speech(1_000));
+        assert!(playout.flush(second.next()) > Duration::ZERO);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! `src/wiring.rs`.
 
 mod downlink;
+mod expiry;
 mod fault;
 mod link;
 mod trust;
@@ -14,7 +15,7 @@ mod uplink;
 use std::{sync::Arc, time::Duration};
 
 use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_bedrockruntime::{
     Client,
     config::{
@@ -28,12 +29,17 @@ use futures::future::BoxFuture;
 use voice_call::{FaultKind, SonicPort, SonicStream, StreamFault};
 
 use crate::config::{BedrockConfig, Credentials};
+use expiry::Expiry;
 use trust::Trust;
 pub use trust::TrustError;
 use uplink::Uplink;
 
 /// Longest wait for the answer to "are there credentials?".
 const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long credentials are good for at least when a stream is opened with them. The engine renews
+/// a stream three minutes before its credentials expire.
+const FRESH_FOR: Duration = Duration::from_secs(300);
 
 /// Opens streams to Nova Sonic on Bedrock, or on whatever answers at the configured endpoint.
 ///
@@ -48,7 +54,8 @@ struct Shared {
     config: BedrockConfig,
     /// All that the streams have in common; each adds its own HTTP client.
     base: Builder,
-    credentials: Option<aws_credential_types::provider::SharedCredentialsProvider>,
+    credentials: Option<SharedCredentialsProvider>,
+    expiry: Expiry,
     trust: Arc<Trust>,
 }
 
@@ -79,9 +86,14 @@ impl BedrockPort {
             ));
         }
         let sdk = loader.load().await;
+        let expiry = Expiry::default();
+        let credentials = sdk
+            .credentials_provider()
+            .map(|provider| SharedCredentialsProvider::new(expiry.watch(provider)));
         let mut base = Builder::from(&sdk)
-            // One cache for all streams: otherwise each would ask the task role anew.
-            .identity_cache(IdentityCache::lazy().build())
+            // One cache for all streams: otherwise each would ask the task role anew. Old ones are
+            // replaced so early that a stream which is renewed before they expire gets new ones.
+            .identity_cache(IdentityCache::lazy().buffer_time(FRESH_FOR).build())
             // The body is live audio: a replay is impossible.
             .retry_config(RetryConfig::disabled())
             // A stream lives for minutes and may be silent; `open` has a deadline of its own.
@@ -93,8 +105,8 @@ impl BedrockPort {
         if let Some(endpoint) = &config.endpoint {
             base = base.endpoint_url(endpoint);
         }
-        let credentials = sdk.credentials_provider();
-        Ok(Self { shared: Arc::new(Shared { config, base, credentials, trust }) })
+        base.set_credentials_provider(credentials.clone());
+        Ok(Self { shared: Arc::new(Shared { config, base, credentials, expiry, trust }) })
     }
 
     /// Whether credentials can be had; otherwise why not. Asks the default chain, so it may take
@@ -152,6 +164,7 @@ impl Shared {
         Ok(SonicStream {
             sender: Box::new(uplink.into_sender(link.clone())),
             receiver: downlink::receive(answer, link),
+            valid_until: self.expiry.latest(),
         })
     }
 }

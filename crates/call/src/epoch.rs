@@ -5,8 +5,9 @@ use std::fmt;
 /// Which stream of a call, and how many barge-ins it has seen.
 ///
 /// Every piece of assistant audio carries the epoch in which it was made. A barge-in is
-/// *epoch + 1*, and a new stream is later than all epochs of the one before: whoever holds
-/// audio of an older epoch drops it, wherever it waits.
+/// *epoch + 1*: whoever holds audio of an older epoch drops it, wherever it waits. A new stream is
+/// later than all epochs of the one before, but it takes nothing back: what the one before has
+/// said is heard to its end, and only what it might still say is stale.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch {
     stream: u32,
@@ -17,6 +18,12 @@ impl Epoch {
     /// The first epoch of the call's stream of this number.
     pub fn of_stream(stream: u32) -> Self {
         Self { stream, barge_ins: 0 }
+    }
+
+    /// Whether something of this epoch continues `earlier` instead of replacing it: another stream
+    /// has taken over, and nobody barged in since.
+    pub fn continues(self, earlier: Self) -> bool {
+        self.stream > earlier.stream && self.barge_ins == 0
     }
 
     /// The epoch after a barge-in.

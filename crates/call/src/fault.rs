@@ -47,17 +47,22 @@ pub enum FaultKind {
     OpenTimeout,
     /// The service stopped reading: unsent audio grew too old.
     Stalled,
+    /// The service owes an answer and has said nothing at all for too long.
+    Hung,
     /// The service ended the stream without an error.
     Closed,
 }
 
-/// What follows from a fault.
+/// What follows from a fault. In every case but the last another stream is opened: the first time
+/// at once, if it happens again and again after pauses that grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Open another stream at once.
+    /// It is the service's way, or passes by itself: the client hears of it only if it takes long.
     Renew,
-    /// Open another stream after a pause that grows.
+    /// The same, but the first attempt waits as well: the service asks for less.
     RenewAfterBackOff,
+    /// Something was cut off: the client is told at once.
+    TellAndRenew,
     /// Opening another stream would fail in the same way: end the call with this cause.
     GiveUp,
 }
@@ -99,15 +104,13 @@ impl FaultKind {
             Self::ModelTimeout
             | Self::Idle
             | Self::SilentCaller
+            | Self::Service
             | Self::Undecodable
-            | Self::Closed
-            | Self::Stalled
-            | Self::ContentFilter => Remedy::Renew,
-            Self::Service
-            | Self::Unavailable
-            | Self::Throttled
-            | Self::Transport
-            | Self::OpenTimeout => Remedy::RenewAfterBackOff,
+            | Self::Closed => Remedy::Renew,
+            Self::Unavailable | Self::Throttled | Self::OpenTimeout => Remedy::RenewAfterBackOff,
+            Self::Transport | Self::Stalled | Self::Hung | Self::ContentFilter => {
+                Remedy::TellAndRenew
+            }
             Self::Invalid | Self::AccessDenied | Self::NotFound => Remedy::GiveUp,
         }
     }
@@ -129,6 +132,7 @@ impl FaultKind {
             Self::Undecodable => "undecodable",
             Self::OpenTimeout => "open_timeout",
             Self::Stalled => "stalled",
+            Self::Hung => "hung",
             Self::Closed => "closed",
         }
     }
@@ -164,5 +168,6 @@ mod tests {
         assert_eq!(FaultKind::Invalid.remedy(), Remedy::GiveUp);
         assert_eq!(FaultKind::ModelTimeout.remedy(), Remedy::Renew);
         assert_eq!(FaultKind::Throttled.remedy(), Remedy::RenewAfterBackOff);
+        assert_eq!(FaultKind::Transport.remedy(), Remedy::TellAndRenew);
     }
 }

@@ -73,6 +73,8 @@ pub struct Meters {
     pub stream_faults: Family<ReasonLabel, Counter>,
     /// Streams opened anew within a call.
     pub stream_restarts: Counter,
+    /// Streams replaced in good time by one that stood by.
+    pub stream_renewals: Counter,
     /// What clients did wrong, by error code.
     pub client_errors: Family<ReasonLabel, Counter>,
     /// Audio frames from callers.
@@ -110,6 +112,7 @@ impl Meters {
         r.register("child_exits", "Ends of child actors", self.child_exits.clone());
         r.register("stream_faults", "Faults of Sonic streams", self.stream_faults.clone());
         r.register("stream_restarts", "Streams opened anew", self.stream_restarts.clone());
+        r.register("stream_renewals", "Streams replaced in time", self.stream_renewals.clone());
         r.register("client_errors", "Mistakes of clients, by code", self.client_errors.clone());
         r.register("caller_frames", "Audio frames from callers", self.caller_frames.clone());
         r.register("playout_frames", "Audio frames to callers", self.playout_frames.clone());

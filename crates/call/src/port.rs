@@ -4,6 +4,8 @@
 //! signing, HTTP/2) belongs to whoever implements [`SonicPort`]. `crates/aws` does so on the
 //! AWS SDK, and nothing else does: tests put the emulator behind the same SDK instead.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
 
@@ -26,6 +28,8 @@ pub struct SonicStream {
     pub sender: Box<dyn SonicSender>,
     /// Events from the service.
     pub receiver: SonicReceiver,
+    /// When the credentials that signed it expire, if they do; the service closes it then.
+    pub valid_until: Option<Instant>,
 }
 
 /// Events from the service, as JSON. It ends after the first fault, or without one when the
