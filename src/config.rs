@@ -3,6 +3,8 @@
 //! Every setting is a variable and a flag of the same name. A wrong value names its variable,
 //! and the process exits with 64. Nothing else in this crate reads a variable.
 
+mod survival;
+
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,6 +14,7 @@ use voice_catalog::{Dirs, Limits, Rules, Snapshot};
 use voice_emulator::{EmulatorConfig, RecordLimits, script::Scenario};
 use voice_sonic::{ModelFamily, voices::voices};
 
+use self::survival::SurvivalArgs;
 use crate::telemetry::LogFormat;
 
 /// Exit code of a wrong command line, environment or input file (`EX_USAGE` of sysexits).
@@ -151,6 +154,9 @@ pub struct ServeArgs {
     /// Deadline of one tool call, in seconds.
     #[arg(long, env, default_value = "8", value_parser = seconds)]
     pub tool_deadline: Duration,
+    /// What keeps a call alive.
+    #[command(flatten)]
+    pub survival: SurvivalArgs,
     /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
@@ -461,7 +467,7 @@ impl ServeArgs {
             },
         };
         let defaults = EngineConfig::default();
-        let engine = EngineConfig {
+        let mut engine = EngineConfig {
             model: ModelFamily::from_model_id(&self.nova_sonic_model_id),
             default_voice: self.default_voice.unwrap_or(defaults.default_voice),
             default_persona: self.default_persona.or(defaults.default_persona),
@@ -471,6 +477,7 @@ impl ServeArgs {
             tool_deadline: self.tool_deadline,
             ..EngineConfig::default()
         };
+        self.survival.apply(&mut engine)?;
         Ok(ServerConfig {
             host: self.host,
             port: self.port,

@@ -96,7 +96,7 @@ impl Server {
         }
         let wiring = wiring::wire(&config).await?;
         let meters = Meters::default();
-        let registry = Registry::start(meters.clone());
+        let registry = Registry::start(meters.clone(), config.engine.probe_interval);
         let identity = Identity {
             version: version(),
             backend: wiring.backend,

@@ -45,10 +45,10 @@ use self::{
 };
 use crate::{
     client::{ClientActor, FromSocket, SocketSide, Tell, ToSocket},
+    clock::Clock,
     engine::{Engine, EngineConfig},
     mailbox::{Outbox, control},
     policy::Policy,
-    clock::Clock,
     registry::{CallLease, EndCall, Seat},
     supervise::{self, ChildSet, Exit, Pulse, answer_probes},
     tools::ToolRunner,
@@ -197,13 +197,16 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
         // The call and all its children are gone: only now is its place free.
         drop(lease);
     });
-    registry.enrol(enrol, Seat {
-        end: me.clone().recipient(),
-        pulse: Pulse::new(me.clone().recipient()),
-        abort,
-        #[cfg(feature = "chaos")]
-        mishap: me.recipient(),
-    });
+    registry.enrol(
+        enrol,
+        Seat {
+            end: me.clone().recipient(),
+            pulse: Pulse::new(me.clone().recipient()),
+            abort,
+            #[cfg(feature = "chaos")]
+            mishap: me.recipient(),
+        },
+    );
     outbox
 }
 

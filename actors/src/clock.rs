@@ -21,7 +21,10 @@ impl Default for Clock {
 impl Clock {
     /// A clock on which `rate` seconds pass in one real second. Tests only.
     pub fn scaled(rate: f64) -> Self {
-        Self { start: Instant::now(), rate: if rate.is_finite() && rate > 0.0 { rate } else { 1.0 } }
+        Self {
+            start: Instant::now(),
+            rate: if rate.is_finite() && rate > 0.0 { rate } else { 1.0 },
+        }
     }
 
     /// The time on this clock.

@@ -183,7 +183,9 @@ impl RegistryActor {
     /// Looks for supervisors that hang.
     fn probe(&mut self) {
         for (id, seat) in &mut self.calls {
-            if let Some(seat) = seat.as_mut().filter(|seat| !seat.pulse.beats()) {
+            if let Some(seat) = seat.as_mut()
+                && !seat.pulse.beats()
+            {
                 tracing::error!(call = %id, "the supervisor of the call gives no sign of life");
                 seat.abort.abort();
             }

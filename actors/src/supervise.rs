@@ -14,8 +14,10 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     future::Future,
     panic::AssertUnwindSafe,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -131,6 +133,8 @@ struct Child {
     id: ChildId,
     abort: AbortHandle,
     pulse: Pulse,
+    /// Set before it is aborted for giving no sign of life.
+    hung: Rc<Cell<bool>>,
 }
 
 impl ChildSet {
@@ -154,13 +158,16 @@ impl ChildSet {
         let (parent, exits) = (parent.clone(), meters.child_exits.clone());
         let live = meters.live_children.clone();
         live.inc();
+        let hung = Rc::new(Cell::new(false));
+        let found_hung = hung.clone();
         let abort = spawn_watched(ctx.into_future(actor), move |exit| {
             live.dec();
+            let exit = if found_hung.get() { Exit::Hung } else { exit };
             exits.get_or_create(&ChildLabel { role: role.as_str(), exit: exit.as_str() }).inc();
             control(&parent, ChildExited { role, id, exit });
         });
         let pulse = Pulse::new(address.clone().recipient());
-        self.children.push(Child { role, id, abort, pulse });
+        self.children.push(Child { role, id, abort, pulse, hung });
         (address, id)
     }
 
@@ -183,6 +190,7 @@ impl ChildSet {
     pub fn probe(&mut self) -> Vec<ChildExited> {
         let dead = self.children.extract_if(.., |child| !child.pulse.beats());
         dead.map(|child| {
+            child.hung.set(true);
             child.abort.abort();
             ChildExited { role: child.role, id: child.id, exit: Exit::Hung }
         })

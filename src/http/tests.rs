@@ -61,7 +61,7 @@ fn state() -> Arc<State> {
     let engine = Engine::new(EngineConfig::default(), ports, meters.clone(), identity.clone());
     Arc::new(State::new(
         engine,
-        Registry::start(meters.clone()),
+        Registry::start(meters.clone(), Duration::from_secs(10)),
         catalog,
         meters,
         identity,

@@ -146,10 +146,9 @@ impl CallActor {
         if self.is_ending() {
             return self.stop_when_alone(ctx);
         }
-        // A stream that ends by itself has said why before (`StreamNews::Ended`), and one that
-        // does not serve the call is missed by nobody but the renewal.
-        if exited.role == Role::Sonic && (exited.exit == Exit::Stopped || !serving) {
-            return self.stream_exited(serving, ctx);
+        // A stream that ends in order says so before (`StreamNews::Ended`) and serves no more.
+        if !serving {
+            return self.spare_stream_exited(ctx);
         }
         self.child_lost(exited, ctx);
     }

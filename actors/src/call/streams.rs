@@ -15,7 +15,10 @@
 use std::time::{Duration, Instant};
 
 use actix::{Addr, AsyncContext, Context};
-use voice_call::{EndReason, FaultKind, Remedy, Role, StreamFault, meters::{Queue, ReasonLabel}};
+use voice_call::{
+    EndReason, FaultKind, Remedy, Role, StreamFault,
+    meters::{Queue, ReasonLabel},
+};
 use voice_sonic::{RenewalAction, SessionSettings};
 use voice_wire::ServerMessage;
 
@@ -353,15 +356,9 @@ impl CallActor {
         }
     }
 
-    /// The actor of a stream is gone, in order, or without having served.
-    pub(super) fn stream_exited(&mut self, served: bool, ctx: &mut Context<Self>) {
-        if !served {
-            self.renewal_missing(ctx);
-        }
-    }
-
-    /// A standby that broke without a word counts as lost.
-    fn renewal_missing(&mut self, ctx: &mut Context<Self>) {
+    /// The actor of a stream that does not serve is gone. A standby that broke without a word
+    /// counts as lost.
+    pub(super) fn spare_stream_exited(&mut self, ctx: &mut Context<Self>) {
         if self.streams.standby.is_none() {
             self.renewal.standby_lost(self.now());
             self.settle(ctx);

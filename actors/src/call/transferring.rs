@@ -86,7 +86,9 @@ impl CallActor {
             handover.heard(now);
             return self.drive_handover(ctx);
         }
-        let quiet = !self.exchange.caller_speaks() && self.pending_tools.is_empty() && self.farewell.is_none();
+        let quiet = !self.exchange.caller_speaks()
+            && self.pending_tools.is_empty()
+            && self.farewell.is_none();
         if let Some(transfer) = self.transfer.as_ref().filter(|_| quiet) {
             control(&to(transfer), Moment::Quiet);
         }

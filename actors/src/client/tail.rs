@@ -248,7 +248,8 @@ mod tests {
 
     fn replay_holes(tail: &Tail) -> usize {
         let all = tail.replay();
-        let whole = |pair: &[(u64, AudioChunk)]| pair[0].0 + pair[0].1.samples() as u64 == pair[1].0;
+        let whole =
+            |pair: &[(u64, AudioChunk)]| pair[0].0 + pair[0].1.samples() as u64 == pair[1].0;
         all.windows(2).filter(|pair| !whole(pair)).count() + usize::from(all[0].0 > 0)
     }
 

@@ -360,7 +360,7 @@ async fn closing_the_sender_ends_the_input_in_order() {
         clocks: Clocks { idle: PATIENCE, ..Clocks::default() },
         ..EmulatorConfig::default()
     });
-    let SonicStream { mut sender, mut receiver } =
+    let SonicStream { mut sender, mut receiver, .. } =
         port(config(emulator.endpoint())).await.open(opening()).await.expect("opened");
     for event in [
         silence(96),

@@ -192,9 +192,7 @@ impl Renewal {
             State::Resting => Some(due),
             State::Opening => None,
             State::Pausing { until } => Some(until.max(due)),
-            State::Ready { since } => {
-                Some(self.force_at()?.min(since + self.limits.standby_limit))
-            }
+            State::Ready { since } => Some(self.force_at()?.min(since + self.limits.standby_limit)),
         }
     }
 
