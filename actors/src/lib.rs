@@ -33,5 +33,7 @@ pub use client::{FromSocket, SocketSide, ToSocket};
 pub use clock::Clock;
 pub use engine::{Engine, EngineConfig, Identity, Ports};
 pub use mailbox::{Outbox, Queued};
+#[cfg(feature = "chaos")]
+pub use registry::chaos::Mishap;
 pub use registry::{CallLease, DrainReport, Refusal, Registry};
 pub use transfer::TransferConfig;

@@ -249,7 +249,6 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use actix::Handler;
     use tokio::sync::mpsc;
 
     use super::*;

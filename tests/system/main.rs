@@ -14,6 +14,7 @@ mod endings;
 mod many_calls;
 mod pages;
 mod reload;
+mod renewal;
 mod settings;
 mod shutdown;
 mod slow_client;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Bench, Caller};
+use crate::support::{Bench, Caller, eventually};
 
 #[actix_web::test]
 async fn the_model_gets_the_voice_the_prompt_and_the_tools_that_were_asked_for() {
@@ -64,6 +64,8 @@ async fn a_change_in_mid_call_opens_another_stream_that_remembers() {
     caller.type_text("What are your opening hours?").await;
     caller.final_line("assistant").await;
     caller.configure(json!({"voiceId": "tiffany", "systemPrompt": "Be brief."})).await;
+    // The present stream goes on until the next one takes over in a pause.
+    eventually("the hand-over", || bench.meters().stream_renewals.get() == 1).await;
     caller.type_text("What is my balance?").await;
     caller.until("the typed line", |m| m["text"] == "What is my balance?").await;
     caller.final_line("assistant").await;
@@ -73,6 +75,7 @@ async fn a_change_in_mid_call_opens_another_stream_that_remembers() {
     assert!(events.contains("tiffany") && events.contains("Be brief."));
     assert!(events.contains("What are your opening hours?"), "history:\n{events}");
     assert_eq!(caller.messages("session_start").len(), 1, "the chat is not cleared");
+    assert!(caller.messages("reconnecting").is_empty(), "nobody noticed");
     caller.hang_up().await;
     bench.finish().await;
 }

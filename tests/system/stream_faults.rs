@@ -1,8 +1,10 @@
 //! The stream to the model breaks: opened anew where that helps, ended with a cause where not.
 
+use std::time::Duration;
+
 use voice_emulator::{ExceptionKind, Fault, FaultKind, FaultMoment, FaultScope, Refusal};
 
-use crate::support::{Bench, Caller};
+use crate::support::{Bench, Caller, eventually};
 
 fn exception(kind: ExceptionKind, message: &str) -> FaultKind {
     FaultKind::Exception { kind, message: message.into() }
@@ -10,30 +12,45 @@ fn exception(kind: ExceptionKind, message: &str) -> FaultKind {
 
 #[actix_web::test]
 async fn a_stream_that_dies_in_an_answer_is_replaced_and_the_call_goes_on() {
+    // What passes by itself is no news for the client; a lost connection is.
     let kinds = [
-        exception(ExceptionKind::ModelStreamError, "The model broke."),
-        exception(
-            ExceptionKind::ModelTimeout,
-            "Model has timed out in processing the request. Try your request again.",
+        (exception(ExceptionKind::ModelStreamError, "The model broke."), false),
+        (
+            exception(
+                ExceptionKind::ModelTimeout,
+                "Model has timed out in processing the request. Try your request again.",
+            ),
+            false,
         ),
-        exception(
-            ExceptionKind::Validation,
-            "System instability detected. Please retry your request.",
+        (
+            exception(
+                ExceptionKind::Validation,
+                "System instability detected. Please retry your request.",
+            ),
+            false,
         ),
-        FaultKind::ResetStream,
-        FaultKind::CutConnection,
-        FaultKind::SilentEnd,
+        (FaultKind::ResetStream, true),
+        (FaultKind::CutConnection, true),
+        (FaultKind::SilentEnd, false),
     ];
-    for kind in kinds {
+    for (kind, told) in kinds {
         let name = format!("{kind:?}");
         let fault = Fault { moment: FaultMoment::MidTurn(2), kind, scope: FaultScope::First(1) };
-        let bench = Bench::with(|_, emulator| emulator.faults = vec![fault]).await;
+        let bench = Bench::with(|config, emulator| {
+            config.engine.reconnect_notice = Duration::from_secs(20);
+            emulator.faults = vec![fault];
+        })
+        .await;
         let mut caller = bench.greeted().await;
         caller.type_text("What are your opening hours?").await;
-        caller.message("reconnecting").await;
-        caller.message("reconnected").await;
+        if told {
+            caller.message("reconnecting").await;
+            caller.message("reconnected").await;
+        }
+        eventually(&name, || bench.observer().sessions().len() == 2).await;
         caller.type_text("What are your opening hours?").await;
         caller.until(&name, |m| m["type"] == "latency_update").await;
+        assert_eq!(caller.messages("reconnecting").len(), usize::from(told), "{name}");
         assert_eq!(caller.messages("session_start").len(), 1, "{name}");
         assert_eq!(bench.meters().stream_restarts.get(), 1, "{name}");
         caller.hang_up().await;

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod caller;
 pub(crate) mod house;
+pub(crate) mod line;
 pub(crate) mod speech;
 
 pub(crate) use bench::Bench;

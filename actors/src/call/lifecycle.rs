@@ -13,7 +13,7 @@ use crate::{
     mailbox::control,
     policy::Reaction,
     sonic::FinishStream,
-    supervise::{ChildExited, Exit},
+    supervise::ChildExited,
     tools::{FinishTools, ToolRunner},
     transcript::{FinishTranscript, Transcriber},
     transfer::{FinishDetector, TransferDetector},

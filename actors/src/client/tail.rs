@@ -267,8 +267,10 @@ mod tests {
         let mut tail = tail();
         tail.attach();
         speak(&mut tail, 100, 0);
-        speak(&mut tail, 80, 5_000);
+        // The onset is reported late, but within the window.
+        speak(&mut tail, 20, 5_000);
         tail.speech_started(10 * SECOND);
+        speak(&mut tail, 60, 5_000);
         assert_eq!(replay_from(&tail), Some(10 * SECOND - 4_800), "with its pre-roll");
         speak(&mut tail, 30, 0);
         tail.speech_ended(18 * SECOND);
@@ -285,8 +287,8 @@ mod tests {
         tail.attach();
         speak(&mut tail, 20, 5_000);
         tail.speech_started(0);
-        tail.speech_ended(2 * SECOND);
         speak(&mut tail, 20, 5_000);
+        tail.speech_ended(2 * SECOND);
         tail.speech_started(3 * SECOND);
         tail.answered();
         assert_eq!(replay_from(&tail), Some(3 * SECOND - 4_800));
@@ -325,8 +327,9 @@ mod tests {
     fn a_lost_stream_leaves_what_it_was_hearing() {
         let mut tail = tail();
         tail.attach();
-        speak(&mut tail, 50, 5_000);
+        speak(&mut tail, 20, 5_000);
         tail.speech_started(SECOND);
+        speak(&mut tail, 30, 5_000);
         tail.detach();
         speak(&mut tail, 50, 5_000);
         assert_eq!(replay_from(&tail), Some(SECOND - 4_800), "and no more than that");

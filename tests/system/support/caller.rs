@@ -1,18 +1,22 @@
 //! A caller: a WebSocket client that nobody here wrote, with a log of all it saw.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::{SinkExt, StreamExt, stream::SplitSink};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle};
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, mpsc},
+    task::JoinHandle,
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{self, Message},
 };
 
-use super::DEADLINE;
+use super::{DEADLINE, line::Line};
 
-type Sink = SplitSink<WebSocketStream<MaybeTlsStream<TcpStream>>, Message>;
+pub(crate) type Sink = SplitSink<WebSocketStream<MaybeTlsStream<TcpStream>>, Message>;
 
 /// Something that reached the caller.
 #[derive(Debug, Clone)]
@@ -27,7 +31,7 @@ pub(crate) enum Seen {
 
 /// A connected client.
 pub(crate) struct Caller {
-    sink: Sink,
+    sink: Arc<Mutex<Sink>>,
     incoming: mpsc::UnboundedReceiver<Seen>,
     reader: JoinHandle<()>,
     /// All that was seen so far.
@@ -72,7 +76,7 @@ impl Caller {
             }
             let _ = seen.send(closed);
         });
-        Ok(Self { sink, incoming, reader, log: Vec::new() })
+        Ok(Self { sink: Arc::new(Mutex::new(sink)), incoming, reader, log: Vec::new() })
     }
 
     /// The status and body of a refused upgrade.
@@ -95,7 +99,7 @@ impl Caller {
 
     pub(crate) async fn send_raw(&mut self, message: Message) {
         // A server that has closed in the meantime is what some tests are about.
-        let _ = self.sink.send(message).await;
+        let _ = self.sink.lock().await.send(message).await;
     }
 
     pub(crate) async fn configure(&mut self, config: Value) {
@@ -115,9 +119,14 @@ impl Caller {
         }
     }
 
+    /// Opens a microphone that never stops, on a clock that runs so much faster.
+    pub(crate) fn open_line(&self, rate: f64) -> Line {
+        Line::open(self.sink.clone(), rate)
+    }
+
     /// Hangs up in order.
-    pub(crate) async fn hang_up(mut self) {
-        let _ = self.sink.send(Message::Close(None)).await;
+    pub(crate) async fn hang_up(self) {
+        let _ = self.sink.lock().await.send(Message::Close(None)).await;
         let _ = tokio::time::timeout(DEADLINE, self.reader).await.expect("the server closes too");
     }
 

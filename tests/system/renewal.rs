@@ -1,0 +1,276 @@
+//! Streams are replaced while the call goes on: nothing that the caller says is lost, nothing is
+//! answered twice, and nobody notices.
+
+use std::time::Duration;
+
+use serde_json::json;
+use voice_actors::Clock;
+use voice_call::meters::Queue;
+use voice_emulator::{Clocks, Fault, FaultKind, FaultScope, Refusal, SessionSnapshot};
+use voice_s2s::config::ServerConfig;
+use voice_sonic::RenewalLimits;
+
+use crate::support::{
+    Bench, Caller, House, TRANSFER, eventually,
+    line::{Line, trace},
+    puppet, speech,
+};
+
+/// How much faster than real time the hour passes.
+const RATE: f64 = 40.0;
+
+/// How long the call lasts, on its own clock.
+const HOUR: usize = 3_600 * 16_000;
+
+/// A model that answers in one sentence, tells stories when asked, and looks things up slowly.
+fn script() -> String {
+    let story = json!([
+        "Let me tell you a long story about a river that wanted to see the mountains from above.",
+        "It asked the clouds, and the clouds told it to be patient and to wait for the summer.",
+        "When the summer came the river rose into the air, drop by drop, and saw everything.",
+    ]);
+    puppet(&format!(
+        r#"{{ "when": {{ "text": "a story" }}, "do": [{{ "say": {story} }}], "unheard": false }},
+        {{ "when": {{ "text": "look it up" }}, "do": [{{ "call": {{ "tool": "slow" }} }}],
+           "unheard": false }},
+        {{ "when": {{ "results": ["slow"] }}, "do": [{{ "say": "It says {{slow.from}}." }}] }},
+        {{ "when": {{ "any": true }}, "do": [{{ "say": "I see." }}] }}"#
+    ))
+}
+
+/// A tool that takes six seconds of the scaled clock.
+fn slow() -> String {
+    json!({
+        "name": "slow", "description": "Looks things up.", "category": "test",
+        "inputSchema": { "type": "object", "properties": {} },
+        "execute": {
+            "kind": "static",
+            "default": { "delay_ms": (6_000.0 / RATE) as u64, "result": { "from": "the slow one" } },
+        },
+    })
+    .to_string()
+}
+
+fn scaled(config: &mut ServerConfig) {
+    config.engine.clock = Clock::scaled(RATE);
+    config.engine.greeting_delay = None;
+    config.engine.idle_timeout = None;
+    config.engine.renewal = RenewalLimits {
+        arm: Duration::from_secs(20),
+        force: Duration::from_secs(25),
+        ..RenewalLimits::default()
+    };
+}
+
+fn hear_everything(emulator: &mut voice_emulator::EmulatorConfig) {
+    emulator.record.audio_bytes = usize::MAX;
+    emulator.record.closed_sessions = usize::MAX;
+}
+
+/// What a caller says, as samples.
+fn sentence(text: &str) -> Vec<i16> {
+    let pcm = speech::say(text);
+    pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect()
+}
+
+/// Numbers that look like chance and are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A conversation that tries everything, over and over.
+struct Talk {
+    caller: Caller,
+    line: Line,
+    dice: Dice,
+    sentences: Vec<Vec<i16>>,
+    speech: Vec<i16>,
+    /// How often the caller said something aloud, was told a story, had something looked up.
+    spoken: usize,
+    stories: usize,
+    looked_up: usize,
+}
+
+impl Talk {
+    async fn begin(bench: &Bench) -> Self {
+        let caller = bench.call().await;
+        let line = caller.open_line(RATE);
+        let texts = ["Good morning.", "I would like to know how this works.", "Thank you, go on."];
+        let sentences = texts.map(sentence).into();
+        let speech = sentence(
+            "I have been a customer of this bank for twenty years, and in all this time I have \
+             never once been asked such a thing, neither in the branch nor on the phone.",
+        );
+        Self {
+            caller,
+            line,
+            dice: Dice(4_711),
+            sentences,
+            speech,
+            spoken: 0,
+            stories: 0,
+            looked_up: 0,
+        }
+    }
+
+    async fn say_something(&mut self) {
+        self.spoken += 1;
+        let which = self.dice.roll(self.sentences.len() as u64 + 1) as usize;
+        let what = self.sentences.get(which).unwrap_or(&self.speech);
+        self.line.say(what).await;
+        assert_eq!(self.caller.final_line("assistant").await, "I see.");
+    }
+
+    async fn talk_over_a_story(&mut self) {
+        self.stories += 1;
+        self.caller.type_text("a story").await;
+        self.caller.audio().await;
+        self.line.pause(self.dice.roll(2_000) as usize).await;
+        self.say_something().await;
+    }
+
+    async fn look_something_up(&mut self) {
+        self.looked_up += 1;
+        self.caller.type_text("look it up").await;
+        self.line.pause(self.dice.roll(2_000) as usize).await;
+        assert_eq!(self.caller.final_line("assistant").await, "It says the slow one.");
+    }
+
+    async fn go_on(&mut self) {
+        match self.dice.roll(6) {
+            0 => self.talk_over_a_story().await,
+            1 => self.look_something_up().await,
+            _ => self.say_something().await,
+        }
+        let pause = self.dice.roll(8_000) as usize;
+        self.line.pause(pause).await;
+    }
+}
+
+#[actix_web::test]
+async fn an_hour_of_talk_over_many_streams_loses_not_a_sample() {
+    let slow = slow();
+    let house = House::new(&[TRANSFER, ("tools/slow.json", &slow)]);
+    let bench = house
+        .bench(&script(), |config, emulator| {
+            scaled(config);
+            hear_everything(emulator);
+            emulator.clocks = Clocks { scale: RATE, ..Clocks::default() };
+        })
+        .await;
+    let mut talk = Talk::begin(&bench).await;
+    while talk.line.position() < HOUR {
+        talk.go_on().await;
+    }
+    let Talk { mut caller, line, spoken, stories, looked_up, .. } = talk;
+    let said = line.close();
+    // What was sent has arrived when the answer to something later has.
+    caller.send(json!({"type": "ping"})).await;
+    caller.message("pong").await;
+
+    let count = |role: &str, text: &str| {
+        let lines = caller.messages("transcript");
+        let fits = |m: &&&serde_json::Value| {
+            m["role"] == role && m["isFinal"] == true && m["text"].as_str() == Some(text)
+        };
+        lines.iter().filter(fits).count()
+    };
+    assert_eq!(count("assistant", "I see."), spoken, "each utterance is answered once");
+    assert_eq!(count("assistant", "It says the slow one."), looked_up);
+    assert_eq!(count("user", "a story"), stories);
+    assert_eq!(caller.messages("session_start").len(), 1, "the chat is not cleared");
+    for nuisance in ["reconnecting", "reconnected", "error"] {
+        assert!(caller.messages(nuisance).is_empty(), "{nuisance}");
+    }
+    caller.hang_up().await;
+    bench.is_clean().await;
+
+    let sessions = bench.observer().sessions();
+    let fate = trace(&said, &sessions);
+    let renewals = bench.meters().stream_renewals.get();
+    assert_eq!(fate.lost, 0, "{fate:?}");
+    // All but what was on its way when the caller hung up.
+    assert!(said.len() - fate.heard < 32_000, "{} of {}", fate.heard, said.len());
+    assert!(renewals >= 120, "{renewals} renewals");
+    assert!(fate.streams as u64 > renewals, "{fate:?}");
+    let crossed = sessions.iter().filter(|session| has_late_result(session)).count();
+    assert!(crossed > 0, "no result crossed a renewal");
+    assert_eq!(bench.meters().stream_restarts.get(), 0);
+    println!(
+        "{renewals} renewals, {spoken} utterances, {stories} stories, {looked_up} look-ups of \
+         which {crossed} crossed; lost {} samples, replayed at most {} in one renewal",
+        fate.lost,
+        fate.replayed.iter().max().unwrap_or(&0),
+    );
+    bench.finish().await;
+}
+
+fn has_late_result(session: &SessionSnapshot) -> bool {
+    session.events.iter().any(|event| event.contains("[Result of the tool slow"))
+}
+
+/// A renewal that cannot wait, in the middle of a story: the caller hears all of it, and every
+/// sample is what it would have been.
+#[actix_web::test]
+async fn a_forced_renewal_does_not_touch_what_is_being_heard() {
+    let mut heard = Vec::new();
+    for forced in [false, true] {
+        let bench = House::new(&[TRANSFER])
+            .bench(&script(), |config, _| {
+                config.engine.clock = Clock::scaled(10.0);
+                config.engine.greeting_delay = None;
+                if forced {
+                    config.engine.renewal.arm = Duration::from_secs(3);
+                    config.engine.renewal.force = Duration::from_secs(4);
+                }
+            })
+            .await;
+        let mut caller = bench.call().await;
+        caller.type_text("a story").await;
+        caller.until("the end of the story", |m| m["type"] == "latency_update").await;
+        if forced {
+            eventually("a renewal", || bench.meters().stream_renewals.get() >= 1).await;
+        }
+        eventually("the end", || bench.meters().depth(Queue::Playout).get() == 0).await;
+        caller.send(json!({"type": "ping"})).await;
+        caller.message("pong").await;
+        assert!(caller.messages("interruption").is_empty());
+        heard.push(caller.heard());
+        caller.hang_up().await;
+        bench.finish().await;
+    }
+    assert!(heard[0] == heard[1], "{} and {} samples", heard[0].len(), heard[1].len());
+}
+
+/// The caller notices nothing of a next stream that does not come up.
+#[actix_web::test]
+async fn a_renewal_that_fails_is_tried_again_while_the_old_stream_lives() {
+    let bench = House::new(&[TRANSFER])
+        .bench(&script(), |config, emulator| {
+            config.engine.greeting_delay = None;
+            config.engine.renewal.arm = Duration::from_millis(100);
+            config.engine.renewal.first_pause = Duration::from_millis(50);
+            let refuse = |nth| Fault {
+                scope: FaultScope::Nth(nth),
+                ..Fault::at_open(FaultKind::Refuse(Refusal::Throttling))
+            };
+            emulator.faults = [2, 3, 4].map(refuse).into();
+        })
+        .await;
+    let mut caller = bench.call().await;
+    eventually("a renewal", || bench.meters().stream_renewals.get() >= 1).await;
+    assert_eq!(bench.observer().refused().len(), 3);
+    caller.type_text("a story").await;
+    caller.audio().await;
+    for nuisance in ["reconnecting", "error", "interruption"] {
+        assert!(caller.messages(nuisance).is_empty(), "{nuisance}");
+    }
+    assert_eq!(bench.meters().stream_restarts.get(), 0);
+    caller.hang_up().await;
+    bench.finish().await;
+}
