@@ -7,6 +7,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod chaos;
+mod fault;
+
+pub use self::chaos::{BadChaos, Chaos};
+pub use self::fault::{Fault, FaultKind, FaultMoment, FaultScope, Refusal};
 use crate::script::Scenario;
 pub use crate::session::ExceptionKind;
 
@@ -40,6 +45,8 @@ pub struct EmulatorConfig {
     pub padding: bool,
     /// Faults to inject, each at most as often as its scope says.
     pub faults: Vec<Fault>,
+    /// Faults by chance, besides those.
+    pub chaos: Option<Chaos>,
     /// Models that exist here. An unknown one is refused at the door.
     pub models: Vec<ModelEntry>,
     /// How much the observer keeps.
@@ -60,6 +67,7 @@ impl Default for EmulatorConfig {
             max_concurrent_streams: None,
             padding: false,
             faults: Vec::new(),
+            chaos: None,
             models: ModelEntry::known(),
             record: RecordLimits::default(),
         }
@@ -96,8 +104,9 @@ pub enum ResponseHead {
     AfterFirstContentEnd,
 }
 
-/// Time limits of a session. `connection`, `idle` and `silent_user` run `scale` times faster
-/// than the wall clock; `pause` is counted in audio and is not scaled.
+/// Time limits of a session. All its time passes `scale` times faster than the wall clock, the
+/// reckoning of what the client has played and the pauses of a scenario included; `pause` is
+/// counted in audio and needs no clock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clocks {
     /// Longest life of a connection.
@@ -125,10 +134,21 @@ impl Default for Clocks {
 }
 
 impl Clocks {
-    /// Real time after which an emulated `limit` is over.
+    /// Emulated time that passes in `real` time.
     #[must_use]
-    pub fn scaled(&self, limit: Duration) -> Duration {
-        if self.scale.is_finite() && self.scale > 0.0 { limit.div_f64(self.scale) } else { limit }
+    pub fn emulated(&self, real: Duration) -> Duration {
+        real.mul_f64(self.rate())
+    }
+
+    /// Real time in which `emulated` time passes.
+    #[must_use]
+    pub fn real(&self, emulated: Duration) -> Duration {
+        // Beyond what a clock can say is for ever.
+        Duration::try_from_secs_f64(emulated.as_secs_f64() / self.rate()).unwrap_or(Duration::MAX)
+    }
+
+    fn rate(&self) -> f64 {
+        if self.scale.is_finite() && self.scale > 0.0 { self.scale } else { 1.0 }
     }
 }
 
@@ -163,6 +183,12 @@ impl EndpointingPauses {
 }
 
 impl EmulatorConfig {
+    /// What strikes the session number `ordinal`, counted from 1.
+    pub(crate) fn faults_of(&self, ordinal: u64) -> Vec<Fault> {
+        let mine = self.faults.iter().filter(|fault| fault.scope.includes(ordinal)).cloned();
+        mine.chain(self.chaos.and_then(|chaos| chaos.strike(ordinal))).collect()
+    }
+
     /// What the server starts in its own process when no Bedrock is configured.
     pub fn embedded() -> Self {
         let clocks = Clocks { pause: EndpointingPauses::lively(), ..Clocks::default() };
@@ -202,111 +228,6 @@ pub enum Generation {
     V2,
     /// Nova 2.5 Sonic.
     V25,
-}
-
-/// One fault: what happens, when, and to which sessions.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fault {
-    /// When it strikes.
-    pub moment: FaultMoment,
-    /// What happens then.
-    pub kind: FaultKind,
-    /// Which sessions it strikes.
-    pub scope: FaultScope,
-}
-
-impl Fault {
-    /// A fault at the opening of every session.
-    #[must_use]
-    pub fn at_open(kind: FaultKind) -> Self {
-        Self { moment: FaultMoment::AtOpen, kind, scope: FaultScope::Every }
-    }
-
-    /// The same fault, for the first `n` sessions only.
-    #[must_use]
-    pub fn first(mut self, n: u32) -> Self {
-        self.scope = FaultScope::First(n);
-        self
-    }
-}
-
-/// When a fault strikes. `AtOpen` is the front's; the others are the session's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultMoment {
-    /// Before the response head, in place of a session (or of its head).
-    AtOpen,
-    /// After this many input events were read, audio included; 1 is `sessionStart`.
-    AfterEvents(u64),
-    /// In the middle of the model's answer number n, counted from 1.
-    MidTurn(u32),
-}
-
-/// Which sessions a fault strikes, by the order of the attempts to open one (refused ones count).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultScope {
-    /// All of them.
-    Every,
-    /// The first n.
-    First(u32),
-    /// Only number n, counted from 1.
-    Nth(u32),
-}
-
-impl FaultScope {
-    /// Whether the session number `ordinal` (from 1) is struck.
-    #[must_use]
-    pub fn includes(self, ordinal: u64) -> bool {
-        match self {
-            Self::Every => true,
-            Self::First(n) => ordinal <= u64::from(n),
-            Self::Nth(n) => ordinal == u64::from(n),
-        }
-    }
-}
-
-/// What a fault does.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FaultKind {
-    /// Answer the request with an error status and no session. Only `AtOpen`.
-    Refuse(Refusal),
-    /// Read the request and never send the response head. Only `AtOpen`.
-    HangHead,
-    /// Send an exception frame and end the stream.
-    Exception {
-        /// Its type.
-        kind: ExceptionKind,
-        /// Its text, as the client sees it.
-        message: String,
-    },
-    /// RST_STREAM on HTTP/2; on HTTP/1.1 the connection is closed inside the body.
-    ResetStream,
-    /// The TCP connection is cut, with everything on it.
-    CutConnection,
-    /// Bytes that are no frame.
-    Garbage(Vec<u8>),
-    /// A well-formed chunk whose event nobody knows.
-    UnknownEvent,
-    /// The stream ends in order, with no exception and no `completionEnd`.
-    SilentEnd,
-}
-
-/// A refusal at the front door (nova-sonic.md §1.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// 429 ThrottlingException.
-    Throttling,
-    /// 403 AccessDeniedException.
-    AccessDenied,
-    /// 400 ServiceQuotaExceededException.
-    QuotaExceeded,
-    /// 429 ModelNotReadyException.
-    ModelNotReady,
-    /// 500 InternalServerException.
-    InternalServer,
-    /// 503 ServiceUnavailableException.
-    ServiceUnavailable,
-    /// 403 ExpiredTokenException.
-    ExpiredToken,
 }
 
 /// Bounds of what the observer keeps in memory.

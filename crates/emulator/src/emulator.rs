@@ -70,7 +70,7 @@ impl Emulator {
         }
 
         let observer = Observer::new(config.record);
-        let world = Arc::new(World { config, observer: observer.clone() });
+        let world = Arc::new(World::new(config, observer.clone()));
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let listeners = {

@@ -18,9 +18,9 @@ pub mod voice;
 mod world;
 
 pub use config::{
-    ACCESS_KEY_ID, Clocks, EmulatorConfig, EndpointingPauses, ExceptionKind, Fault, FaultKind,
-    FaultMoment, FaultScope, Generation, ModelEntry, RecordLimits, Refusal, ResponseHead,
-    SECRET_ACCESS_KEY, TestCredentials,
+    ACCESS_KEY_ID, BadChaos, Chaos, Clocks, EmulatorConfig, EndpointingPauses, ExceptionKind,
+    Fault, FaultKind, FaultMoment, FaultScope, Generation, ModelEntry, RecordLimits, Refusal,
+    ResponseHead, SECRET_ACCESS_KEY, TestCredentials,
 };
 pub use emulator::{Emulator, StartError};
 pub use observe::{Observer, RefusedRequest, SessionSnapshot, WaitTimeout};

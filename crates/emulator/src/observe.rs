@@ -295,7 +295,7 @@ impl SessionRecord {
             session.heard_bytes += pcm.len() as u64;
             session.heard.extend_from_slice(pcm);
             // Cut only when twice the limit is reached, so that a byte is moved once on average.
-            if session.heard.len() > 2 * limits.audio_bytes {
+            if session.heard.len() > limits.audio_bytes.saturating_mul(2) {
                 let surplus = session.heard.len() - limits.audio_bytes;
                 session.heard.drain(..surplus);
             }

@@ -14,6 +14,7 @@ mod conversation;
 mod echo;
 mod faults;
 mod input;
+mod mouth;
 mod order;
 mod playout;
 mod reply;
@@ -30,10 +31,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use self::conversation::Act;
+use self::mouth::Mouth;
+pub(crate) use self::mouth::Repertoire;
 use self::service::Service;
 use crate::config::Generation;
 use crate::observe::SessionRecord;
-use crate::voice::Voice;
 use crate::world::World;
 
 /// What the session wants sent to the client, in order.
@@ -133,6 +135,9 @@ const OUTBOX_FOR_VOICE: usize = 4;
 /// How long a client may take to read what is left after the end.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// Longer than any stream lives.
+const A_LONG_TIME: Duration = Duration::from_secs(86_400);
+
 /// Serves one stream until it ends. Dropping the future cancels it.
 ///
 /// `events` and `out` are bounded; a full `out` slows the model's voice down, never the clocks.
@@ -145,13 +150,20 @@ pub(crate) async fn run(
     record: SessionRecord,
 ) {
     let opened = Instant::now();
+    let clocks = world.config.clocks.clone();
+    let now = || clocks.emulated(opened.elapsed());
+    let due = |deadline| {
+        // What lies beyond the end of time is far away.
+        opened.checked_add(clocks.real(deadline)).unwrap_or(opened + A_LONG_TIME)
+    };
+    let mut mouth = Mouth::new(world.repertoire.clone());
     let mut service = Service::new(model, world, record);
-    let mut mouth = Mouth::default();
     let mut outbox = VecDeque::new();
     let mut listening = true;
+    let mut deaf_until = opened;
     let mut over = false;
     // Armed anew only when it fired or must fire earlier: most events merely move it away.
-    let mut armed = opened + service.deadline();
+    let mut armed = due(service.deadline());
     let timer = sleep_until(armed);
     tokio::pin!(timer);
 
@@ -159,11 +171,17 @@ pub(crate) async fn run(
         while let Some(act) = service.next_act() {
             match act {
                 Act::Send(outbound) => outbox.push_back(outbound),
-                Act::Say(text) => mouth.say(&text, service.voice_rate_hz()),
+                Act::Say(text) => mouth.say(text, service.voice_rate_hz()),
                 Act::Hush => mouth.hush(),
                 Act::Over => {
                     over = true;
                     armed = Instant::now() + LAST_WORDS;
+                    timer.as_mut().reset(armed);
+                }
+                Act::Hang { deaf } => {
+                    mouth.hush();
+                    deaf_until = Instant::now() + clocks.real(deaf);
+                    armed = deaf_until;
                     timer.as_mut().reset(armed);
                 }
                 Act::Called(_) | Act::Struck(_) => {}
@@ -182,7 +200,7 @@ pub(crate) async fn run(
         if over && outbox.is_empty() {
             return;
         }
-        let deadline = opened + service.deadline();
+        let deadline = due(service.deadline());
         if !over && deadline < armed {
             armed = deadline;
             timer.as_mut().reset(armed);
@@ -195,8 +213,8 @@ pub(crate) async fn run(
                 if over {
                     return;
                 }
-                service.tick(opened.elapsed());
-                armed = opened + service.deadline();
+                service.tick(now());
+                armed = due(service.deadline());
                 timer.as_mut().reset(armed);
             }
             room = out.reserve(), if !outbox.is_empty() => {
@@ -205,9 +223,10 @@ pub(crate) async fn run(
                     room.send(next);
                 }
             }
-            inbound = events.recv(), if listening && !over && outbox.len() < OUTBOX => {
+            inbound = events.recv(), if listening && !over && outbox.len() < OUTBOX
+                && Instant::now() >= deaf_until => {
                 match inbound {
-                    Some(Inbound::Event(json)) => service.event(opened.elapsed(), &json),
+                    Some(Inbound::Event(json)) => service.event(now(), &json),
                     Some(Inbound::Malformed(what)) => service.malformed(what),
                     Some(Inbound::End) | None => {
                         listening = false;
@@ -217,57 +236,11 @@ pub(crate) async fn run(
             }
             chunk = mouth.next(), if mouth.is_speaking() && !over
                 && outbox.len() < OUTBOX_FOR_VOICE => match chunk {
-                    Some(pcm) => service.voice(opened.elapsed(), &pcm),
-                    None => service.voice_ended(opened.elapsed()),
+                    Some(pcm) => service.voice(now(), &pcm),
+                    None => service.voice_ended(now()),
                 },
             () = out.closed() => return,
         }
-    }
-}
-
-/// The voice of one session, made when it is first needed, and what it is saying.
-#[derive(Default)]
-struct Mouth {
-    voice: Option<Voice>,
-    speech: Option<mpsc::Receiver<Bytes>>,
-}
-
-impl Mouth {
-    fn say(&mut self, text: &str, rate_hz: u32) {
-        if self.voice.is_none() {
-            match Voice::start(rate_hz) {
-                Ok(voice) => self.voice = Some(voice),
-                Err(error) => tracing::error!(%error, "the emulator has no voice"),
-            }
-        }
-        self.speech = Some(match &self.voice {
-            Some(voice) => voice.say(text),
-            // An empty speech: the turn ends all the same.
-            None => mpsc::channel(1).1,
-        });
-    }
-
-    fn hush(&mut self) {
-        self.speech = None;
-        if let Some(voice) = &self.voice {
-            voice.cancel();
-        }
-    }
-
-    fn is_speaking(&self) -> bool {
-        self.speech.is_some()
-    }
-
-    /// The next audio; `None`, once, at the end of the text.
-    async fn next(&mut self) -> Option<Bytes> {
-        let chunk = match &mut self.speech {
-            Some(speech) => speech.recv().await,
-            None => None,
-        };
-        if chunk.is_none() {
-            self.speech = None;
-        }
-        chunk
     }
 }
 

@@ -3,8 +3,11 @@
 //! Made once by the front at start, handed to every session. Data and factories only; no state
 //! of a session lives here.
 
+use std::sync::Arc;
+
 use crate::config::EmulatorConfig;
 use crate::observe::Observer;
+use crate::session::Repertoire;
 
 /// Shared by all sessions, behind an `Arc`.
 #[derive(Debug)]
@@ -13,4 +16,13 @@ pub(crate) struct World {
     pub(crate) config: EmulatorConfig,
     /// Where records are opened.
     pub(crate) observer: Observer,
+    /// Speech that was synthesised before.
+    pub(crate) repertoire: Arc<Repertoire>,
+}
+
+impl World {
+    /// A world in which nothing has happened yet.
+    pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
+        Self { config, observer, repertoire: Arc::default() }
+    }
 }

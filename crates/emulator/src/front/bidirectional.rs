@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
@@ -51,22 +52,21 @@ pub(super) async fn open(
 ) -> Result<Result<Response<Body>, io::Error>, (ErrorAnswer, Incoming)> {
     let Admitted { model, protocol, chain } = admitted;
     let ordinal = world.observer.attempt();
-    let fault = world
-        .config
-        .faults
-        .iter()
-        .find(|fault| fault.moment == FaultMoment::AtOpen && fault.scope.includes(ordinal));
+    let mut faults = world.config.faults_of(ordinal).into_iter();
+    let fault = faults.find(|fault| fault.moment == FaultMoment::AtOpen);
     let mut first = VecDeque::new();
-    match fault.map(|fault| &fault.kind) {
+    let mut late = Duration::ZERO;
+    match fault.map(|fault| fault.kind) {
         None => {}
-        Some(FaultKind::Refuse(refusal)) => return Err(((*refusal).into(), body)),
+        Some(FaultKind::SlowHead(delay)) => late = world.config.clocks.real(delay),
+        Some(FaultKind::Refuse(refusal)) => return Err((refusal.into(), body)),
         Some(FaultKind::HangHead) => {
             let record = world.observer.open(ordinal, request_id.to_owned(), model.id, protocol);
             record.end("the head is held back for good");
             upstream::swallow(body).await;
             return Ok(Err(reset()));
         }
-        Some(kind) => first.extend(output_of(kind)),
+        Some(kind) => first.extend(output_of(&kind)),
     }
     let record = world.observer.open(ordinal, request_id.to_owned(), model.id, protocol);
 
@@ -91,6 +91,7 @@ pub(super) async fn open(
         severed: false,
     };
     if world.config.head != ResponseHead::Immediately && stream.first.is_empty() {
+        tokio::time::sleep(late).await;
         // `None` is a session that ended without a word: an empty stream.
         stream.first.extend(stream.out.recv().await);
     }
@@ -151,7 +152,9 @@ async fn run(
 fn output_of(kind: &FaultKind) -> Vec<Outbound> {
     match kind {
         // Handled before there is a stream.
-        FaultKind::Refuse(_) | FaultKind::HangHead => Vec::new(),
+        FaultKind::Refuse(_) | FaultKind::HangHead | FaultKind::SlowHead(_) => Vec::new(),
+        // Faults of a stream that is up.
+        FaultKind::HalfFrame | FaultKind::Hang | FaultKind::Deaf(_) => Vec::new(),
         FaultKind::Exception { kind, message } => {
             vec![Outbound::Exception(Exception::new(*kind, message.as_str())), Outbound::End]
         }

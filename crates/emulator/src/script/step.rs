@@ -131,4 +131,8 @@ pub enum FaultKind {
     UnknownEvent,
     /// The stream is closed in order, but unasked.
     Close,
+    /// The model falls silent; the stream stays open.
+    Hang,
+    /// The model falls silent, and reads nothing for half a minute; the stream stays open.
+    Deaf,
 }

@@ -1,5 +1,5 @@
 //! When the service loses patience (`nova-sonic.md` §4.1). Pure: the time since the stream opened
-//! is an argument, and the limits come in scaled.
+//! is an argument, like all time in here it is emulated time.
 //!
 //! `service` reports what was heard and asks what is due; `run` sleeps until [`Patience::deadline`].
 
@@ -25,8 +25,6 @@ pub(crate) struct Patience {
     connection: Duration,
     idle: Duration,
     silent_user: Option<Duration>,
-    /// The limit as the error text names it, unscaled.
-    idle_seconds: u64,
     last_input: Duration,
     last_speech: Duration,
 }
@@ -35,10 +33,9 @@ impl Patience {
     /// Clocks that start now, at zero.
     pub(crate) fn new(clocks: &Clocks) -> Self {
         Self {
-            connection: clocks.scaled(clocks.connection),
-            idle: clocks.scaled(clocks.idle),
-            silent_user: clocks.silent_user.map(|limit| clocks.scaled(limit)),
-            idle_seconds: clocks.idle.as_secs(),
+            connection: clocks.connection,
+            idle: clocks.idle,
+            silent_user: clocks.silent_user,
             last_input: Duration::ZERO,
             last_speech: Duration::ZERO,
         }
@@ -85,7 +82,7 @@ impl Patience {
                 "InternalErrorCode=532::Timed out waiting for audio bytes or interactive content. \
                  Please ensure gaps between audio bytes and interactive content are less than {} \
                  seconds",
-                self.idle_seconds
+                self.idle.as_secs()
             )),
             Expiry::SilentUser => Exception::validation(
                 "InternalErrorCode=531::RST_STREAM closed stream. HTTP/2 error code: NO_ERROR",
@@ -128,10 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn clocks_run_faster_when_scaled_but_the_text_names_the_real_limit() {
-        let clocks = Clocks { scale: 100.0, ..Clocks::default() };
-        let patience = Patience::new(&clocks);
-        assert_eq!(patience.deadline(), Duration::from_millis(550));
+    fn the_text_names_the_limit() {
+        let patience = Patience::new(&Clocks::default());
         let told = patience.exception(Expiry::Idle);
         assert_eq!(told.kind, ExceptionKind::Validation);
         assert!(told.message.ends_with("are less than 55 seconds"));

@@ -16,7 +16,7 @@ use super::faults::{self, Blow, PendingFaults};
 use super::playout::{Playout, Spoken};
 use super::reply::{AudioBlock, Reply, StopReason, TextKind};
 use super::usage::Usage;
-use crate::config::{Clocks, Generation};
+use crate::config::Generation;
 use crate::script::{BargeIn, Finals, Step};
 
 /// What the shell is to do.
@@ -32,6 +32,11 @@ pub(crate) enum Act {
     Called(String),
     /// A fault ended the stream: how, for the record. What it sends was said before.
     Struck(&'static str),
+    /// Say nothing more, and read nothing for a while; the stream stays open.
+    Hang {
+        /// How long nothing is read.
+        deaf: Duration,
+    },
     /// The stream is over. Nothing follows; only `service` says it.
     Over,
 }
@@ -73,7 +78,6 @@ struct Sentence {
 pub(crate) struct Conversation {
     reply: Reply,
     generation: Generation,
-    clocks: Clocks,
     barge_in: BargeIn,
     finals: Finals,
     finals_due: Option<Duration>,
@@ -98,16 +102,10 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     /// A conversation before its first word.
-    pub(crate) fn new(
-        reply: Reply,
-        generation: Generation,
-        clocks: Clocks,
-        faults: PendingFaults,
-    ) -> Self {
+    pub(crate) fn new(reply: Reply, generation: Generation, faults: PendingFaults) -> Self {
         Self {
             reply,
             generation,
-            clocks,
             barge_in: BargeIn::default(),
             finals: Finals::default(),
             finals_due: None,
@@ -298,6 +296,12 @@ impl Conversation {
         match blow {
             Blow::Bytes(bytes) => self.acts.push_back(Act::Send(Outbound::Raw(bytes))),
             Blow::UnknownEvent => self.send(faults::unknown_event()),
+            Blow::Hang { deaf } => {
+                self.over = true;
+                self.steps.clear();
+                self.waiting.clear();
+                self.acts.push_back(Act::Hang { deaf });
+            }
             Blow::Fatal { sent, end } => {
                 self.over = true;
                 self.steps.clear();
@@ -317,7 +321,7 @@ impl Conversation {
                     self.call(tool, &input, double_encoded);
                 }
                 Step::Pause { ms } => {
-                    let pause = self.clocks.scaled(Duration::from_millis(ms));
+                    let pause = Duration::from_millis(ms);
                     self.mouth = Mouth::Pausing { until: now + pause };
                     return;
                 }
@@ -329,7 +333,7 @@ impl Conversation {
         }
         self.report_usage();
         if let Finals::After { ms } = self.finals {
-            let delay = self.clocks.scaled(Duration::from_millis(ms));
+            let delay = Duration::from_millis(ms);
             self.finals_due = Some(self.playout.until().max(now) + delay);
         }
         self.next_waiting(now);

@@ -66,10 +66,17 @@ pub(crate) enum Accepted<'a> {
     SessionStarted(Sensitivity),
     /// `promptStart`.
     PromptStarted(Prompt),
-    /// A block of context ended: SYSTEM, or history, or mid-session text without effect.
+    /// A block of context ended: SYSTEM, or mid-session text without effect.
     ContextEnded {
         /// Bytes of text.
         bytes: usize,
+    },
+    /// A message of the history ended.
+    History {
+        /// Whether the caller said it.
+        by_caller: bool,
+        /// What was said.
+        text: String,
     },
     /// The caller's audio begins.
     AudioOpened {
@@ -139,7 +146,9 @@ struct Content {
 enum Kind {
     System,
     SystemSpeech,
-    History,
+    History {
+        by_caller: bool,
+    },
     /// Non-interactive text after the conversation began: accepted, without effect (§2.7).
     Ineffective,
     Interactive,
@@ -307,7 +316,7 @@ impl Order {
         };
         match kind {
             Kind::System => self.has_system = true,
-            Kind::History => self.history_messages += 1,
+            Kind::History { .. } => self.history_messages += 1,
             Kind::Audio => self.had_audio = true,
             _ => {}
         }
@@ -355,7 +364,7 @@ impl Order {
         if self.history_messages >= self.sizes.history_messages {
             return Err(Violation::HistoryTooLong);
         }
-        Ok(Kind::History)
+        Ok(Kind::History { by_caller: role == ContentRole::User })
     }
 
     fn audio_rate(&self, start: &ContentStart) -> Result<u32, Violation> {
@@ -411,7 +420,7 @@ impl Order {
         }
         content.received = true;
         content.text.push_str(&data.content);
-        if content.kind == Kind::History {
+        if matches!(content.kind, Kind::History { .. }) {
             let message = content.text.len();
             self.history_bytes += data.content.len();
             if message > sizes.history_message || self.history_bytes > sizes.history_total {
@@ -448,7 +457,8 @@ impl Order {
                 self.calls.remove(&id);
                 Accepted::ToolResult { id, result }
             }
-            Kind::System | Kind::SystemSpeech | Kind::History | Kind::Ineffective => {
+            Kind::History { by_caller } => Accepted::History { by_caller, text: content.text },
+            Kind::System | Kind::SystemSpeech | Kind::Ineffective => {
                 Accepted::ContextEnded { bytes: content.text.len() }
             }
         })

@@ -21,11 +21,8 @@ use super::{Exception, Outbound};
 use crate::config::{Generation, ResponseHead};
 use crate::ear::{Ear, EarEvent};
 use crate::observe::SessionRecord;
-use crate::script::{Heard, Script};
+use crate::script::{Heard, NOT_RECOGNISED, Script, typed};
 use crate::world::World;
-
-/// What the USER text says of speech whose words nobody knows. No words are invented.
-pub(crate) const NOT_RECOGNISED: &str = "(speech detected, not recognised)";
 
 /// Audio that must have come since the last interactive text for the next one to be answered
 /// (`nova-sonic.md` §2.7).
@@ -62,15 +59,24 @@ struct AudioIn {
     rate_hz: u32,
     /// Bytes since the last interactive text.
     fresh: usize,
+    /// Bytes in all.
+    heard: usize,
     /// Decoded audio of the event at hand; kept for its capacity.
     scratch: Vec<u8>,
 }
 
 impl AudioIn {
     fn is_fresh(&self) -> bool {
-        let samples = self.fresh as u64 / 2;
-        self.rate_hz > 0
-            && samples * 1000 >= FRESH_AUDIO.as_millis() as u64 * u64::from(self.rate_hz)
+        self.rate_hz > 0 && self.duration(self.fresh) >= FRESH_AUDIO
+    }
+
+    fn heard(&self) -> Duration {
+        self.duration(self.heard)
+    }
+
+    fn duration(&self, bytes: usize) -> Duration {
+        let samples = bytes as u64 / 2;
+        Duration::from_micros(samples * 1_000_000 / u64::from(self.rate_hz.max(1)))
     }
 }
 
@@ -89,6 +95,8 @@ pub(crate) struct Service {
     events: u64,
     head_sent: bool,
     closing_at: Option<Duration>,
+    /// Silent for good; the stream stays open until the client leaves.
+    hung: bool,
     over: bool,
     acts: VecDeque<Act>,
     /// Kept for its capacity.
@@ -102,13 +110,14 @@ impl Service {
             model,
             order: Order::new(model),
             patience: Patience::new(&world.config.clocks),
-            faults: PendingFaults::of(&world.config.faults, record.ordinal()),
+            faults: PendingFaults::of(world.config.faults_of(record.ordinal())),
             talk: Talk::None,
             sensitivity: Sensitivity::default(),
             audio: AudioIn::default(),
             events: 0,
             head_sent: false,
             closing_at: None,
+            hung: false,
             over: false,
             acts: VecDeque::new(),
             echoed: VecDeque::new(),
@@ -126,6 +135,9 @@ impl Service {
 
     /// When [`Service::tick`] is wanted, at the latest.
     pub(crate) fn deadline(&self) -> Duration {
+        if self.hung {
+            return Duration::MAX;
+        }
         let talk = match &self.talk {
             Talk::Scripted(scripted) => scripted.conversation.deadline(),
             _ => None,
@@ -144,14 +156,16 @@ impl Service {
     /// The JSON of one client event.
     pub(crate) fn event(&mut self, now: Duration, json: &[u8]) {
         // After `sessionEnd` nothing is read any more.
-        if self.over || self.closing_at.is_some() {
+        if self.over || self.hung || self.closing_at.is_some() {
             return;
         }
         if let Err(violation) = self.take(now, json) {
             self.refuse(violation.to_string());
         }
         self.events += 1;
-        if let Some(blow) = self.faults.after_events(self.events) {
+        let blows =
+            [self.faults.after_events(self.events), self.faults.after_audio(self.audio.heard())];
+        for blow in blows.into_iter().flatten() {
             self.strike(blow);
         }
         self.collect();
@@ -191,6 +205,9 @@ impl Service {
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Duration) {
+        if self.hung {
+            return;
+        }
         if self.closing_at.is_some_and(|at| now >= at) {
             return self.close("ended in order; the client kept its input open");
         }
@@ -232,14 +249,22 @@ impl Service {
                     scripted.conversation.read(bytes);
                 }
             }
+            Accepted::History { by_caller, text } => {
+                if let Talk::Scripted(scripted) = &mut self.talk {
+                    scripted.conversation.read(text.len());
+                    match by_caller {
+                        true => scripted.script.recall_caller(&text),
+                        false => scripted.script.recall_assistant(&text),
+                    }
+                }
+            }
             Accepted::AudioOpened { rate_hz } => self.audio_opened(rate_hz),
             Accepted::AudioClosed => self.audio_closed(now),
             Accepted::Text(text) => self.text(now, &text),
             Accepted::ToolResult { id, result } => self.tool_result(now, &id, &result),
             Accepted::PromptEnded => self.finish(),
             Accepted::PromptAfterEnd => {
-                self.closing_at =
-                    Some(now + self.world.config.clocks.scaled(CLOSE_AFTER_SECOND_PROMPT));
+                self.closing_at = Some(now + CLOSE_AFTER_SECOND_PROMPT);
             }
             Accepted::SessionEnded => {
                 self.finish();
@@ -258,9 +283,8 @@ impl Service {
         self.talk = if config.echo {
             Talk::Echo(Box::new(Echo::new(reply)))
         } else {
-            let faults = PendingFaults::of(&config.faults, self.record.ordinal());
-            let mut conversation =
-                Conversation::new(reply, self.model, config.clocks.clone(), faults);
+            let faults = PendingFaults::of(config.faults_of(self.record.ordinal()));
+            let mut conversation = Conversation::new(reply, self.model, faults);
             conversation.read(prompt.tool_bytes);
             Talk::Scripted(Box::new(Scripted {
                 conversation,
@@ -298,6 +322,7 @@ impl Service {
         STANDARD.decode_vec(base64, &mut self.audio.scratch).map_err(|_| Violation::Unparsable)?;
         let pcm = &self.audio.scratch;
         self.audio.fresh = self.audio.fresh.saturating_add(pcm.len());
+        self.audio.heard = self.audio.heard.saturating_add(pcm.len());
         self.patience.heard_input(now);
         self.record.audio(pcm);
         match &mut self.talk {
@@ -365,7 +390,10 @@ impl Service {
         conversation.typed(now, text);
         let mut steps = if cue { script.hear(Heard::Greeting) } else { Vec::new() };
         if steps.is_empty() {
-            steps = script.hear(keys(text).map_or(Heard::Text(text), Heard::Dtmf));
+            steps = match script.hear_left_over(text) {
+                Some(steps) => steps,
+                None => script.hear(typed(text)),
+            };
         }
         conversation.begin(now, steps);
     }
@@ -393,6 +421,7 @@ impl Service {
         match blow {
             Blow::Bytes(bytes) => self.send(Outbound::Raw(bytes)),
             Blow::UnknownEvent => self.send(Outbound::Event(faults::unknown_event())),
+            Blow::Hang { deaf } => self.hang(deaf),
             Blow::Fatal { sent, end } => {
                 for outbound in sent {
                     self.send(outbound);
@@ -400,6 +429,12 @@ impl Service {
                 self.end(end);
             }
         }
+    }
+
+    fn hang(&mut self, deaf: Duration) {
+        self.hung = true;
+        self.record.end(if deaf.is_zero() { "fault: hung" } else { "fault: deaf" });
+        self.acts.push_back(Act::Hang { deaf });
     }
 
     /// Answers a broken rule: the text with the prefix of the real service, and the end (§1.5).
@@ -436,6 +471,9 @@ impl Service {
 
     /// Takes over what the conversation or the echo wants done.
     fn collect(&mut self) {
+        if self.hung {
+            return;
+        }
         while let Some(outbound) = self.echoed.pop_front() {
             self.send(outbound);
         }
@@ -449,6 +487,7 @@ impl Service {
                 Act::Send(outbound) => self.send(outbound),
                 Act::Called(id) => self.order.tool_called(&id),
                 Act::Struck(end) => self.end(end),
+                Act::Hang { deaf } => self.hang(deaf),
                 act => {
                     if !self.over {
                         self.acts.push_back(act);
@@ -460,7 +499,7 @@ impl Service {
 
     /// Every output but a break needs the head first (§1.7).
     fn send(&mut self, outbound: Outbound) {
-        if self.over {
+        if self.over || self.hung {
             return;
         }
         if !self.head_sent && !matches!(outbound, Outbound::Reset | Outbound::Cut) {
@@ -483,16 +522,6 @@ impl Service {
 fn is_bare_greeting(text: &str) -> bool {
     let word = text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     matches!(word.as_str(), "hi" | "hello" | "hey")
-}
-
-/// The telephone keys a text stands for: `DTMF 123#`, or keys with at least one that is no figure.
-/// A bare number is text: whoever typed it may mean an amount.
-fn keys(text: &str) -> Option<&str> {
-    let text = text.trim();
-    let named = text.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("dtmf"));
-    let keys = if named { text[4..].trim_start_matches([':', ' ']) } else { text };
-    let pressed = keys.chars().all(|c| c.is_ascii_digit() || c == '*' || c == '#');
-    (!keys.is_empty() && pressed && (named || keys.contains(['*', '#']))).then_some(keys)
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! What breaks on purpose, as the SDK sees it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use aws_sdk_bedrockruntime::Client;
 use aws_sdk_bedrockruntime::types::error::InvokeModelWithBidirectionalStreamOutputError as OutputError;
-use voice_emulator::{Emulator, EmulatorConfig, ExceptionKind, Fault, FaultKind, ResponseHead};
+use voice_emulator::{
+    Emulator, EmulatorConfig, ExceptionKind, Fault, FaultKind, FaultMoment, FaultScope,
+    ResponseHead,
+};
 
 use crate::support::*;
 
@@ -84,6 +88,29 @@ async fn an_unknown_event_comes_through_and_the_stream_goes_on() {
         drop((_sender, opened));
         emulator.observer().wait_until_idle(DEADLINE).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_stops_reading_holds_its_client_back_and_lets_go_with_it() {
+    let deaf = Fault {
+        moment: FaultMoment::AfterEvents(3),
+        kind: FaultKind::Deaf(Duration::from_secs(3)),
+        scope: FaultScope::Every,
+    };
+    let emulator = start(EmulatorConfig { faults: vec![deaf], ..EmulatorConfig::default() });
+    let (sender, opened) = open(&plain_client(&emulator)).await.unwrap();
+    let [begin, microphone, ..] = &silence()[..] else { panic!("no audio") };
+    sender.send(begin.clone()).await;
+    let flood = async {
+        // Far more than the buffers on the way can hold.
+        for _ in 0..20_000 {
+            sender.send(microphone.clone()).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), flood).await.expect_err("all was taken");
+    assert_eq!(emulator.observer().sessions()[0].heard_bytes, 0);
+    drop((sender, opened));
+    emulator.observer().wait_until_idle(DEADLINE).await.unwrap();
 }
 
 #[tokio::test]

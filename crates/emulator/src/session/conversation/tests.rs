@@ -11,7 +11,7 @@ const fn ms(ms: u64) -> Duration {
 
 fn conversation(generation: Generation) -> Conversation {
     let reply = Reply::new("p".into(), 8_000);
-    Conversation::new(reply, generation, Clocks::default(), PendingFaults::of(&[], 1))
+    Conversation::new(reply, generation, PendingFaults::of(Vec::new()))
 }
 
 fn say(text: &str) -> Step {
@@ -37,6 +37,7 @@ fn line(act: &Act) -> String {
         Act::Send(other) => return format!("{other:?}"),
         Act::Hush => return "hush".to_owned(),
         Act::Struck(end) => return format!("struck {end}"),
+        Act::Hang { deaf } => return format!("hang, deaf for {deaf:?}"),
         Act::Over => return "over".to_owned(),
     };
     let (name, body) = json["event"].as_object().unwrap().iter().next().unwrap();
@@ -415,8 +416,8 @@ fn a_configured_fault_strikes_inside_the_answer_it_names() {
         scope: FaultScope::Every,
     };
     let reply = Reply::new("p".into(), 8_000);
-    let faults = PendingFaults::of(&[fault], 1);
-    let mut c = Conversation::new(reply, Generation::V2, Clocks::default(), faults);
+    let faults = PendingFaults::of(vec![fault]);
+    let mut c = Conversation::new(reply, Generation::V2, faults);
     c.begin(ms(0), vec![say("One.")]);
     speak(&mut c, ms(0), 10);
     c.begin(ms(0), vec![say("Two.")]);

@@ -26,7 +26,7 @@ impl Stream {
             "amazon.nova-2-sonic-v1:0".into(),
             http::Version::HTTP_2,
         );
-        let world = Arc::new(World { config, observer: observer.clone() });
+        let world = Arc::new(World::new(config, observer.clone()));
         Self { service: Service::new(Generation::V2, world, record), observer }
     }
 
@@ -274,19 +274,60 @@ fn a_prompt_after_the_prompt_is_closed_without_a_word() {
 }
 
 #[test]
-fn a_bare_number_is_text_and_telephone_keys_are_keys() {
-    let cases = [
-        ("DTMF: 12", Some("12")),
-        ("dtmf 4821#", Some("4821#")),
-        (" 12# ", Some("12#")),
-        ("*", Some("*")),
-        ("500", None),
-        ("dtmf", None),
-        ("press 1#", None),
-        ("", None),
-        ("Ünïcödé", None),
-    ];
-    for (text, expected) in cases {
-        assert_eq!(keys(text), expected, "{text}");
+fn a_stream_that_hangs_is_silent_and_open_whatever_comes() {
+    for (kind, deaf) in [(FaultKind::Hang, ms(0)), (FaultKind::Deaf(ms(9)), ms(9))] {
+        let fault = Fault { moment: FaultMoment::AfterEvents(3), kind, scope: FaultScope::Every };
+        let mut stream =
+            Stream::open(EmulatorConfig { faults: vec![fault], ..EmulatorConfig::default() });
+        stream.prompt(16_000);
+        let acts = stream.acts();
+        let [Act::Send(Outbound::Head), Act::Hang { deaf: told }] = acts[..] else {
+            panic!("{acts:?}")
+        };
+        assert_eq!(told, deaf);
+        assert_eq!(stream.service.deadline(), Duration::MAX);
+        stream.service.tick(ms(1_000_000));
+        stream.send(json!({"nonsense": {}}));
+        assert!(stream.acts().is_empty());
+        assert!(stream.end().starts_with("fault: "), "{}", stream.end());
     }
+}
+
+#[test]
+fn a_history_is_read_and_the_answer_goes_on_from_it() {
+    let scenario = r#"{"name": "shop", "start": "open", "states": {
+        "open": {"turns": [{"when": {"text": "order"}, "do": [{"say": "Yes?"}], "goto": "ask"}]},
+        "ask": {"turns": [{"when": {"text": "4021"}, "do": [{"say": "Well?"}], "goto": "what"}]},
+        "what": {"end": true, "turns": [{"when": {"text": "where"}, "do": [{"call": {"tool": "track"}}]}]}
+    }}"#;
+    let scenario = Arc::new(crate::script::Scenario::parse(scenario).unwrap());
+    let mut stream = Stream::open(EmulatorConfig { scenario, ..EmulatorConfig::default() });
+    stream.prompt(16_000);
+    for (number, (role, text)) in
+        [("USER", "My order"), ("ASSISTANT", "Yes?"), ("USER", "4021")].into_iter().enumerate()
+    {
+        let name = format!("h{number}");
+        stream.send(json!({"contentStart": {
+            "promptName": "p", "contentName": name, "type": "TEXT", "role": role,
+            "textInputConfiguration": {"mediaType": "text/plain"}}}));
+        stream.send(json!({"textInput": {
+            "promptName": "p", "contentName": name, "content": text}}));
+        stream.send(json!({"contentEnd": {"promptName": "p", "contentName": name}}));
+    }
+    assert!(stream.events().is_empty(), "history is read in silence");
+    stream.send(json!({"contentStart": {
+        "promptName": "p", "contentName": "a", "type": "AUDIO", "interactive": true,
+        "role": "USER", "audioInputConfiguration": {
+            "mediaType": "audio/lpcm", "sampleRateHertz": 16_000}}}));
+    stream.send(audio(&[0; 4096]));
+    stream.send(json!({"contentStart": {
+        "promptName": "p", "contentName": "t", "type": "TEXT", "interactive": true,
+        "role": "USER", "textInputConfiguration": {"mediaType": "text/plain"}}}));
+    stream.send(
+        json!({"textInput": {"promptName": "p", "contentName": "t", "content": "Where is it?"}}),
+    );
+    stream.send(json!({"contentEnd": {"promptName": "p", "contentName": "t"}}));
+    let events = stream.events();
+    let call = events.iter().find(|(name, _)| name == "toolUse").expect("a call");
+    assert_eq!(call.1["toolName"], "track");
 }
