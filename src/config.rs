@@ -3,17 +3,19 @@
 //! Every setting is a variable and a flag of the same name. A wrong value names its variable,
 //! and the process exits with 64. Nothing else in this crate reads a variable.
 
+mod emulator;
 mod survival;
 
-use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voice_actors::EngineConfig;
 use voice_aws::{BedrockConfig, Credentials};
 use voice_catalog::{Dirs, Limits, Rules, Snapshot};
-use voice_emulator::{EmulatorConfig, RecordLimits, script::Scenario};
+use voice_emulator::EmulatorConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
+pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 use self::survival::SurvivalArgs;
 use crate::telemetry::LogFormat;
 
@@ -118,9 +120,9 @@ pub struct ServeArgs {
     /// Endpoint of Bedrock instead of the region's own; AWS_ENDPOINT_URL works as well.
     #[arg(long, env)]
     pub aws_endpoint_url_bedrock_runtime: Option<String>,
-    /// Script of the built-in emulator (JSON); absent = the script it comes with.
-    #[arg(long, env)]
-    pub emulator_scenario: Option<PathBuf>,
+    /// The built-in emulator.
+    #[command(flatten)]
+    pub emulator: EmbeddedArgs,
     /// Longest wait for Nova Sonic to open a stream, in seconds.
     #[arg(long, env, default_value = "20", value_parser = seconds)]
     pub sonic_open_deadline: Duration,
@@ -177,32 +179,6 @@ pub struct CheckArgs {
     /// The settings of the server.
     #[command(flatten)]
     pub serve: ServeArgs,
-}
-
-/// The settings of `emulator`.
-#[derive(Debug, Clone, Args)]
-pub struct EmulatorArgs {
-    /// Plaintext port (HTTP/1.1 and h2c); 0 takes a free one.
-    #[arg(long, default_value_t = 0)]
-    pub port: u16,
-    /// TLS port (HTTP/2 and HTTP/1.1); 0 takes a free one; absent = no TLS.
-    #[arg(long)]
-    pub tls_port: Option<u16>,
-    /// Where to write the CA of the TLS port; absent = a file in the temporary folder.
-    #[arg(long)]
-    pub ca_file: Option<PathBuf>,
-    /// Return the caller's audio instead of following a script.
-    #[arg(long)]
-    pub echo: bool,
-    /// Script to follow (JSON); absent = the script it comes with.
-    #[arg(long)]
-    pub scenario: Option<PathBuf>,
-    /// Log format.
-    #[arg(long, env, value_enum, default_value = "auto")]
-    pub log: LogFormat,
-    /// Which log lines.
-    #[arg(long, env, default_value = "info,actix_server=warn")]
-    pub rust_log: String,
 }
 
 /// The settings of `healthcheck`.
@@ -399,19 +375,6 @@ pub fn contradictions(config: &ServerConfig, catalog: Option<&Snapshot>) -> Vec<
     bad
 }
 
-/// Reads a script for the emulator. `variable` names the setting in the error.
-pub fn load_scenario(
-    path: Option<&PathBuf>,
-    variable: &'static str,
-) -> Result<Arc<Scenario>, BadSetting> {
-    match path {
-        None => Ok(Arc::default()),
-        Some(path) => Scenario::load(path)
-            .map(Arc::new)
-            .map_err(|error| BadSetting::new(variable, format!("{}: {error}", path.display()))),
-    }
-}
-
 impl ServeArgs {
     /// Folders of tools, workflows and prompts.
     pub fn dirs(&self) -> Dirs {
@@ -455,11 +418,7 @@ impl ServeArgs {
             None => Credentials::DefaultChain,
         };
         let backend = match self.sonic_backend {
-            SonicBackend::Emulator => Backend::Emulator(Box::new(EmulatorConfig {
-                scenario: load_scenario(self.emulator_scenario.as_ref(), "EMULATOR_SCENARIO")?,
-                record: RecordLimits::nothing(),
-                ..EmulatorConfig::embedded()
-            })),
+            SonicBackend::Emulator => Backend::Emulator(Box::new(self.emulator.config()?)),
             SonicBackend::Bedrock => Backend::Bedrock {
                 credentials,
                 endpoint: self.aws_endpoint_url_bedrock_runtime,

@@ -1,18 +1,14 @@
 //! The program: parse, build, run, wait for a signal, drain.
 
-use std::{
-    io::Write,
-    net::{Ipv4Addr, SocketAddr},
-    process::ExitCode,
-};
+use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
-use voice_emulator::{Emulator, EmulatorConfig, RecordLimits};
+use voice_emulator::Emulator;
 use voice_s2s::{
     BuildError, Server,
     check::{self, Report},
-    config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, ServeArgs, load_scenario},
+    config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, ServeArgs},
     healthcheck,
     shutdown::Signals,
     telemetry::{self, Output},
@@ -94,15 +90,7 @@ fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
 fn emulate(args: EmulatorArgs) -> anyhow::Result<ExitCode> {
     telemetry::start(args.log, &args.rust_log, Output::Stderr)?;
-    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let emulator = Emulator::start(EmulatorConfig {
-        listen: local(args.port),
-        tls_listen: args.tls_port.map(local),
-        scenario: load_scenario(args.scenario.as_ref(), "--scenario")?,
-        echo: args.echo,
-        record: RecordLimits::nothing(),
-        ..EmulatorConfig::default()
-    })?;
+    let emulator = Emulator::start(args.config()?)?;
     let keep_ca = args.ca_file.is_some();
     let ca_file = emulator.tls_endpoint().map(|_| {
         let name = format!("voice-s2s-emulator-ca-{}.pem", std::process::id());

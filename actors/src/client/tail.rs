@@ -290,6 +290,8 @@ mod tests {
         speak(&mut tail, 20, 5_000);
         tail.speech_ended(2 * SECOND);
         tail.speech_started(3 * SECOND);
+        // So long that the window does not reach back to its beginning.
+        speak(&mut tail, 40, 5_000);
         tail.answered();
         assert_eq!(replay_from(&tail), Some(3 * SECOND - 4_800));
         tail.answered();

@@ -1,0 +1,105 @@
+//! The settings of the built-in emulator: inside the server, and on its own.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::Args;
+use voice_emulator::{Chaos, Clocks, EmulatorConfig, RecordLimits, script::Scenario};
+
+use super::BadSetting;
+use crate::telemetry::LogFormat;
+
+/// What of [`super::ServeArgs`] is about the emulator inside the server.
+#[derive(Debug, Clone, Args)]
+pub struct EmbeddedArgs {
+    /// Script of the built-in emulator (JSON); absent = the script it comes with.
+    #[arg(long, env)]
+    pub emulator_scenario: Option<PathBuf>,
+    /// Let the built-in emulator break its streams by chance: SEED or SEED:PERCENT. The same seed
+    /// gives the same faults.
+    #[arg(long, env, value_name = "SEED[:PERCENT]")]
+    pub emulator_chaos: Option<Chaos>,
+}
+
+impl EmbeddedArgs {
+    /// What the emulator is started with.
+    pub(super) fn config(&self) -> Result<EmulatorConfig, BadSetting> {
+        Ok(EmulatorConfig {
+            scenario: load_scenario(self.emulator_scenario.as_deref(), "EMULATOR_SCENARIO")?,
+            chaos: self.emulator_chaos,
+            record: RecordLimits::nothing(),
+            ..EmulatorConfig::embedded()
+        })
+    }
+}
+
+/// The settings of `emulator`.
+#[derive(Debug, Clone, Args)]
+pub struct EmulatorArgs {
+    /// Plaintext port (HTTP/1.1 and h2c); 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// TLS port (HTTP/2 and HTTP/1.1); 0 takes a free one; absent = no TLS.
+    #[arg(long)]
+    pub tls_port: Option<u16>,
+    /// Where to write the CA of the TLS port; absent = a file in the temporary folder.
+    #[arg(long)]
+    pub ca_file: Option<PathBuf>,
+    /// Return the caller's audio instead of following a script.
+    #[arg(long)]
+    pub echo: bool,
+    /// Script to follow (JSON); absent = the script it comes with.
+    #[arg(long)]
+    pub scenario: Option<PathBuf>,
+    /// Break streams by chance: SEED or SEED:PERCENT. The same seed gives the same faults.
+    #[arg(long, value_name = "SEED[:PERCENT]")]
+    pub chaos: Option<Chaos>,
+    /// How many seconds of the service pass in one second; 60 ends a stream after 8 seconds.
+    #[arg(long, default_value_t = 1.0, value_parser = scale)]
+    pub scale: f64,
+    /// Log format.
+    #[arg(long, env, value_enum, default_value = "auto")]
+    pub log: LogFormat,
+    /// Which log lines.
+    #[arg(long, env, default_value = "info,actix_server=warn")]
+    pub rust_log: String,
+}
+
+impl EmulatorArgs {
+    /// What the emulator is started with.
+    pub fn config(&self) -> Result<EmulatorConfig, BadSetting> {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok(EmulatorConfig {
+            listen: local(self.port),
+            tls_listen: self.tls_port.map(local),
+            scenario: load_scenario(self.scenario.as_deref(), "--scenario")?,
+            chaos: self.chaos,
+            echo: self.echo,
+            clocks: Clocks { scale: self.scale, ..Clocks::default() },
+            record: RecordLimits::nothing(),
+            ..EmulatorConfig::default()
+        })
+    }
+}
+
+/// A rate of time.
+fn scale(text: &str) -> Result<f64, String> {
+    let scale: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    match (0.01..=1_000.0).contains(&scale) {
+        true => Ok(scale),
+        false => Err("must be between 0.01 and 1000".to_owned()),
+    }
+}
+
+/// Reads a script for the emulator. `variable` names the setting in the error.
+fn load_scenario(path: Option<&Path>, variable: &'static str) -> Result<Arc<Scenario>, BadSetting> {
+    match path {
+        None => Ok(Arc::default()),
+        Some(path) => Scenario::load(path)
+            .map(Arc::new)
+            .map_err(|error| BadSetting::new(variable, format!("{}: {error}", path.display()))),
+    }
+}
