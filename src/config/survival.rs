@@ -71,7 +71,8 @@ impl SurvivalArgs {
                 return Err(BadSetting::new(variable, "must be at least 0.1 s"));
             }
         }
-        engine.renewal = RenewalLimits { arm, force, ..engine.renewal };
+        let press = arm + (force - arm) * 2 / 3;
+        engine.renewal = RenewalLimits { arm, press, force, ..engine.renewal };
         engine.replay_window = self.replay_window;
         engine.caller_audio_limit = self.caller_audio_limit;
         engine.answer_deadline = self.answer_deadline;

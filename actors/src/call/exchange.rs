@@ -75,9 +75,9 @@ impl Exchange {
         self.owe(now, true);
     }
 
-    /// The result of a tool went to the model.
-    pub fn result_sent(&mut self, now: Instant) {
-        self.owe(now, true);
+    /// The result of a tool went to the stream that asked for it. Another one is told `in_words`.
+    pub fn result_sent(&mut self, in_words: String, now: Instant) {
+        self.text_sent(SentText { text: in_words, by_caller: false }, now);
     }
 
     /// The assistant begins to answer, or calls a tool in order to.
@@ -96,6 +96,11 @@ impl Exchange {
     /// Whether the caller is speaking.
     pub fn caller_speaks(&self) -> bool {
         self.caller_speaks
+    }
+
+    /// Whether the assistant's turn is not over.
+    pub fn assistant_speaks(&self) -> bool {
+        self.assistant_speaks
     }
 
     /// Whether nobody speaks, and nobody is owed a word.
@@ -188,8 +193,9 @@ mod tests {
         exchange.text_sent(typed("balance?"), now);
         exchange.answer_began(false);
         assert!(exchange.is_at_rest(now));
-        exchange.result_sent(now);
+        exchange.result_sent("[it answered 7]".into(), now);
         assert!(!exchange.is_at_rest(now + 99 * S));
-        assert_eq!(exchange.stream_gone(), Unfinished::default());
+        let told = SentText { text: "[it answered 7]".into(), by_caller: false };
+        assert_eq!(exchange.stream_gone().texts, [told], "the next stream does not know it");
     }
 }

@@ -19,7 +19,7 @@ use voice_call::{
     EndReason, FaultKind, Remedy, Role, StreamFault,
     meters::{Queue, ReasonLabel},
 };
-use voice_sonic::{RenewalAction, SessionSettings};
+use voice_sonic::{Lull, RenewalAction, SessionSettings};
 use voice_wire::ServerMessage;
 
 use super::{CallActor, Phase, SONIC_MAILBOX, exchange::SentText, to};
@@ -252,7 +252,7 @@ impl CallActor {
             return;
         }
         let now = self.now();
-        self.renewal.set_quiet(self.is_quiet(now));
+        self.renewal.set_lull(self.lull(now));
         while let Some(action) = self.renewal.poll(now) {
             match action {
                 RenewalAction::OpenStandby => self.open_standby(ctx),
@@ -270,13 +270,19 @@ impl CallActor {
         }
     }
 
-    /// Whether nobody would notice that the stream is replaced.
-    fn is_quiet(&self, now: Instant) -> bool {
-        self.exchange.is_at_rest(now)
-            && !self.hearing
+    /// How well it would go unnoticed that the stream is replaced.
+    fn lull(&self, now: Instant) -> Lull {
+        let settled = !self.hearing
             && self.pending_tools.is_empty()
             && self.handover.is_none()
-            && self.farewell.is_none()
+            && self.farewell.is_none();
+        if self.exchange.assistant_speaks() {
+            Lull::None
+        } else if settled && self.exchange.is_at_rest(now) {
+            Lull::Quiet
+        } else {
+            Lull::Between
+        }
     }
 
     /// The standby takes over. The one that served, if it is still there, retires.
@@ -292,7 +298,7 @@ impl CallActor {
         self.attach_serving();
         self.renewal.stream_up(self.now(), valid_until);
         self.engine.meters().stream_renewals.inc();
-        tracing::info!(stream = number, forced = self.hearing, "the next stream has taken over");
+        tracing::info!(stream = number, unheard = !self.hearing, "the next stream has taken over");
         if let Some(old) = old {
             control(&to(&old.addr), Retire);
             let (child, old_number) = (old.child, old.number);

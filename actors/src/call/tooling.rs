@@ -143,18 +143,17 @@ impl CallActor {
     /// Gives the model the result that it waits for: natively to the stream that asked, in words
     /// to one that has taken over since (`nova-sonic.md` §5.4).
     fn give_result(&mut self, pending: PendingTool, result: Value) {
-        let asked = self.streams.serving_number() == Some(pending.stream);
+        let PendingTool { tool_use_id, name, stream, .. } = pending;
+        let in_words = format!("[Result of the tool {name}, called earlier: {result}]");
+        let asked = self.streams.serving_number() == Some(stream);
         match self.streams.serving().filter(|_| asked) {
             Some(sonic) => {
-                let PendingTool { tool_use_id, .. } = pending;
                 control(&to(sonic), AnswerTool { tool_use_id, result });
-                self.exchange.result_sent(self.now());
+                self.exchange.result_sent(in_words, self.now());
             }
             None => {
-                let name = pending.name;
                 tracing::info!(name, "the stream that asked for the tool was replaced");
-                let text = format!("[Result of the tool {name}, called earlier: {result}]");
-                self.send_text(text, false);
+                self.send_text(in_words, false);
             }
         }
     }

@@ -3,7 +3,8 @@
 //! A stream can end at any moment, by its age or by a fault. Whatever the caller said that the
 //! lost one has not answered must be heard by the next one, once, from its first sample on. So the
 //! end of the caller's audio is kept here: while the caller is silent a few seconds, because the
-//! onset of speech is reported late; while something said is unanswered all of it, up to a limit;
+//! onset of speech is reported late; what is loud until the stream has said what it makes of it;
+//! while something said is unanswered all of it, up to a limit;
 //! and while there is no stream everything, silence excepted when there is too much.
 //!
 //! Positions are counted in samples of the caller's own audio since the call began.
@@ -16,6 +17,8 @@ use voice_call::{AudioChunk, SampleRate};
 
 /// Below this amplitude (of 32,767) a chunk counts as silence that may go when there is too much.
 const SILENCE: u16 = 200;
+/// From this amplitude on a chunk may be speech, although the stream has not said so yet.
+const LOUD: u16 = 800;
 /// An utterance that is not answered for so long (of audio) was noise.
 const NOISE_AFTER: Duration = Duration::from_secs(10);
 /// Audio before the reported onset of speech that belongs to it.
@@ -51,6 +54,10 @@ pub struct Tail {
     ended: Option<u64>,
     /// The beginning of the utterance that is being spoken.
     speaking: Option<u64>,
+    /// Up to here the stream has told what it heard.
+    reported: u64,
+    /// The beginning of the first loud audio of which it has not.
+    loud: Option<u64>,
     has_stream: bool,
 }
 
@@ -58,7 +65,7 @@ pub struct Tail {
 struct Piece {
     from: u64,
     audio: AudioChunk,
-    silent: bool,
+    peak: u16,
 }
 
 impl Tail {
@@ -74,6 +81,8 @@ impl Tail {
             open: None,
             ended: None,
             speaking: None,
+            reported: 0,
+            loud: None,
             has_stream: false,
         }
     }
@@ -82,19 +91,26 @@ impl Tail {
     /// nobody may have heard them.
     pub fn push(&mut self, audio: AudioChunk) -> (u64, usize) {
         let from = self.end;
-        let silent = is_silent(&audio);
+        let peak = peak(&audio);
         self.end += audio.samples() as u64;
         self.kept += audio.samples() as u64;
-        self.chunks.push_back(Piece { from, audio, silent });
+        self.chunks.push_back(Piece { from, audio, peak });
         if self.ended.is_some_and(|at| self.end - at.min(self.end) > samples(NOISE_AFTER)) {
             self.answered();
         }
+        if peak >= LOUD {
+            self.loud.get_or_insert(from);
+        }
+        // What nobody makes anything of for so long was noise as well.
+        self.settle_loud(self.end.saturating_sub(samples(NOISE_AFTER)));
         (from, self.trim())
     }
 
     /// A stream hears the caller from now on.
     pub fn attach(&mut self) {
         self.has_stream = true;
+        // It is about to hear what is kept, and has told nothing of it yet.
+        self.reported = self.floor;
         self.trim();
     }
 
@@ -111,12 +127,14 @@ impl Tail {
         let from = at.saturating_sub(samples(PRE_ROLL)).max(self.floor);
         self.speaking = Some(from);
         self.open.get_or_insert(from);
+        self.settle_loud(at);
     }
 
     /// The stream heard the speech end here.
     pub fn speech_ended(&mut self, at: u64) {
         self.speaking = None;
         self.ended = Some(at.min(self.end));
+        self.settle_loud(at);
     }
 
     /// What was said so far, and has ended, is answered.
@@ -131,7 +149,7 @@ impl Tail {
     /// Everything up to now is settled: none of it may be heard again.
     pub fn forget(&mut self) {
         self.floor = self.end;
-        (self.open, self.ended, self.speaking) = (None, None, None);
+        (self.open, self.ended, self.speaking, self.loud) = (None, None, None, None);
         self.trim();
     }
 
@@ -169,7 +187,17 @@ impl Tail {
     /// The first sample that may be needed again.
     fn from(&self) -> u64 {
         let recent = self.end.saturating_sub(if self.has_stream { self.window } else { u64::MAX });
-        self.open.map_or(recent, |open| open.min(recent)).max(self.floor)
+        let loud = self.loud.map(|at| at.saturating_sub(samples(PRE_ROLL)));
+        [self.open, loud].into_iter().flatten().fold(recent, u64::min).max(self.floor)
+    }
+
+    /// It is known what is before `at`; what is loud after it is not.
+    fn settle_loud(&mut self, at: u64) {
+        self.reported = self.reported.max(at);
+        if self.loud.is_some_and(|loud| loud < self.reported) {
+            let loud = |piece: &&Piece| piece.peak >= LOUD && piece.end() > self.reported;
+            self.loud = self.chunks.iter().find(loud).map(|piece| piece.from.max(self.reported));
+        }
     }
 
     /// Lets go of what is not needed; counts what was let go although it may be.
@@ -181,7 +209,7 @@ impl Tail {
         let mut lost = 0;
         while self.kept > self.longest && !self.chunks.is_empty() {
             // The silence before speech is missed least.
-            let silent = self.chunks.iter().position(|piece| piece.silent);
+            let silent = self.chunks.iter().position(|piece| piece.peak < SILENCE);
             self.remove(silent.unwrap_or(0));
             lost += 1;
         }
@@ -208,9 +236,9 @@ fn samples(time: Duration) -> u64 {
 
 const RATE_PER_MS: u64 = SampleRate::Hz16000.hertz() as u64 / 1_000;
 
-fn is_silent(audio: &AudioChunk) -> bool {
-    let mut samples = audio.bytes().chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]));
-    samples.all(|sample| sample.unsigned_abs() < SILENCE)
+fn peak(audio: &AudioChunk) -> u16 {
+    let samples = audio.bytes().chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]));
+    samples.map(i16::unsigned_abs).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -296,6 +324,30 @@ mod tests {
         assert_eq!(replay_from(&tail), Some(3 * SECOND - 4_800));
         tail.answered();
         assert_eq!(replay_from(&tail), Some(3 * SECOND - 4_800), "it has not ended");
+    }
+
+    #[test]
+    fn what_is_loud_is_kept_until_the_stream_has_said_what_it_heard() {
+        let mut tail = tail();
+        tail.attach();
+        speak(&mut tail, 20, 0);
+        speak(&mut tail, 20, 5_000);
+        speak(&mut tail, 50, 0);
+        let onset = 2 * SECOND;
+        assert_eq!(replay_from(&tail), Some(onset - 4_800), "far beyond the window");
+        tail.speech_started(onset);
+        tail.speech_ended(4 * SECOND);
+        tail.answered();
+        assert_eq!(replay_from(&tail), Some(6 * SECOND), "it was answered");
+        // A noise of which the stream never says a word.
+        speak(&mut tail, 1, 5_000);
+        speak(&mut tail, 99, 0);
+        assert_eq!(replay_from(&tail), Some(9 * SECOND - 4_800));
+        speak(&mut tail, 2, 0);
+        assert_eq!(replay_from(&tail), Some(tail.end - 3 * SECOND));
+        // Noise without end is kept for so long, and not longer.
+        speak(&mut tail, 300, 5_000);
+        assert_eq!(replay_from(&tail), Some(tail.end - 10 * SECOND - 4_800));
     }
 
     #[test]

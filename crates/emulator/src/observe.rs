@@ -59,6 +59,8 @@ pub struct SessionSnapshot {
     pub events: Vec<String>,
     /// Output events by name, every one counted; an exception under its `:exception-type`.
     pub sent: BTreeMap<String, u64>,
+    /// The figures of the latest `usageEvent`.
+    pub usage: Option<serde_json::Value>,
     /// Bytes of audio heard in all.
     pub heard_bytes: u64,
     /// Audio heard, PCM16 little-endian mono; the latest part (see [`RecordLimits::audio_bytes`]).
@@ -300,6 +302,11 @@ impl SessionRecord {
                 session.heard.drain(..surplus);
             }
         });
+    }
+
+    /// A `usageEvent` leaves. Called by the front.
+    pub(crate) fn usage(&self, event: &serde_json::Value) {
+        self.write(|session, _| session.usage = Some(event.clone()));
     }
 
     /// An output event or exception, by name. Called by the front.

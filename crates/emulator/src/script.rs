@@ -21,6 +21,7 @@ use serde_json::Value;
 use self::compile::{Action, Compiled, Input, Keys, State, Turn};
 use self::pattern::{Captures, words};
 pub use self::problem::{Problem, ScenarioError};
+use self::recall::Past;
 pub(crate) use self::recall::{NOT_RECOGNISED, typed};
 pub use self::step::{BargeIn, FaultKind, FaultStep, Finals, Heard, Step};
 use self::template::Memory;
@@ -116,8 +117,8 @@ pub struct Script {
     announced: bool,
     /// The caller has been told that nobody understands speech here.
     excused: bool,
-    /// What was said last.
-    last_words: Vec<Step>,
+    /// The latest answers, and what a history says of them.
+    past: Past,
 }
 
 /// Which turn was chosen, and what it captured.
@@ -148,7 +149,7 @@ impl Script {
             expected_in: BTreeMap::new(),
             announced: false,
             excused: false,
-            last_words: Vec::new(),
+            past: Past::default(),
         }
     }
 
@@ -157,11 +158,7 @@ impl Script {
     /// The scenario's own `barge_in` and `finals` come before the first steps.
     pub fn hear(&mut self, heard: Heard<'_>) -> Vec<Step> {
         let mut steps = self.answer(heard);
-        let words: Vec<Step> =
-            steps.iter().filter(|step| matches!(step, Step::Say(_))).cloned().collect();
-        if !words.is_empty() {
-            self.last_words = words;
-        }
+        self.past.answered(&steps);
         if !steps.is_empty() && !std::mem::replace(&mut self.announced, true) {
             let settings =
                 [self.scenario.barge_in.map(Step::BargeIn), self.scenario.finals.map(Step::Finals)];

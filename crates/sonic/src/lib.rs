@@ -98,7 +98,7 @@ pub mod voices;
 
 pub use event::{Line, LineState, PushRefused, SessionEvent, Speaker, Transmit};
 pub use model::ModelFamily;
-pub use renewal::{Renewal, RenewalAction, RenewalLimits};
+pub use renewal::{Lull, Renewal, RenewalAction, RenewalLimits};
 pub use session::{Phase, Session, SessionOptions, Turn};
 pub use settings::{
     HistoryMessage, Inference, Sensitivity, SessionSettings, SettingFault, ToolSpec,

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 pub struct RenewalLimits {
     /// Age of a stream from which on the next one is prepared.
     pub arm: Duration,
+    /// Age from which on no pause is waited for, only for the end of an answer that the model is
+    /// giving.
+    pub press: Duration,
     /// Age at which the next one takes over, whatever happens. The service's limit is 480 s.
     pub force: Duration,
     /// How long before the credentials expire that they count as old, and the next stream is
@@ -36,6 +39,7 @@ impl Default for RenewalLimits {
         let seconds = Duration::from_secs;
         Self {
             arm: seconds(360),
+            press: seconds(420),
             force: seconds(450),
             expiry_margin: seconds(180),
             change_patience: seconds(20),
@@ -55,10 +59,22 @@ pub enum RenewalAction {
     HandOver,
 }
 
+/// How well the conversation lends itself to a hand-over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lull {
+    /// The model is in the middle of an answer, which would be cut.
+    None,
+    /// It is not. The caller may speak, wait for an answer, or listen to one: what was not
+    /// answered is heard again by the next stream, and what was said is played to its end.
+    Between,
+    /// Nobody would notice.
+    Quiet,
+}
+
 /// Where the preparation stands.
 ///
 /// ```text
-///               due                    standby_ready            quiet, or forced
+///               due                    standby_ready            lull, or forced
 ///   Resting ─────────▶ Opening ─────────────────────▶ Ready ─────────────────────▶ (hand-over,
 ///                       ▲  │ standby_lost             │  │                           Resting)
 ///                       │  ▼                          │  │
@@ -87,7 +103,7 @@ pub struct Renewal {
     wanted: Option<Instant>,
     /// The standby was opened before the latest wish.
     outdated: bool,
-    quiet: bool,
+    lull: Lull,
     failures: u32,
 }
 
@@ -101,7 +117,7 @@ impl Renewal {
             expires: None,
             wanted: None,
             outdated: false,
-            quiet: false,
+            lull: Lull::None,
             failures: 0,
         }
     }
@@ -149,10 +165,9 @@ impl Renewal {
         }
     }
 
-    /// Whether the conversation rests: the caller is silent, nothing is left to be heard, and
-    /// nobody waits for an answer.
-    pub fn set_quiet(&mut self, quiet: bool) {
-        self.quiet = quiet;
+    /// How the conversation stands now.
+    pub fn set_lull(&mut self, lull: Lull) {
+        self.lull = lull;
     }
 
     /// Whether a stream stands by that could take over at once.
@@ -170,7 +185,7 @@ impl Renewal {
             State::Opening => self.outdated,
             State::Pausing { until } => until <= now,
             State::Ready { .. } if self.outdated => true,
-            State::Ready { .. } if self.quiet || self.force_at()? <= now => {
+            State::Ready { .. } if self.lull >= self.wanted_lull(now)? => {
                 self.state = State::Resting;
                 self.began = None;
                 return Some(RenewalAction::HandOver);
@@ -192,7 +207,11 @@ impl Renewal {
             State::Resting => Some(due),
             State::Opening => None,
             State::Pausing { until } => Some(until.max(due)),
-            State::Ready { since } => Some(self.force_at()?.min(since + self.limits.standby_limit)),
+            State::Ready { since } => {
+                // With the lull there is now, if it lasts.
+                let at = if self.lull == Lull::None { self.force_at()? } else { self.press_at()? };
+                Some(at.min(since + self.limits.standby_limit))
+            }
         }
     }
 
@@ -208,7 +227,23 @@ impl Renewal {
         [Some(by_age), by_expiry, self.wanted].into_iter().flatten().min()
     }
 
-    /// From when on no pause is waited for.
+    /// What is good enough at this age.
+    fn wanted_lull(&self, now: Instant) -> Option<Lull> {
+        Some(if self.force_at()? <= now {
+            Lull::None
+        } else if self.press_at()? <= now {
+            Lull::Between
+        } else {
+            Lull::Quiet
+        })
+    }
+
+    /// From when on it is enough that no answer is cut.
+    fn press_at(&self) -> Option<Instant> {
+        Some(self.force_at()?.min(self.began? + self.limits.press))
+    }
+
+    /// From when on nothing is waited for.
     fn force_at(&self) -> Option<Instant> {
         let began = self.began?;
         let by_age = began + self.limits.force;
@@ -244,13 +279,13 @@ mod tests {
         assert_eq!(renewal.poll(start + s(359)), None);
         assert_eq!(renewal.poll(start + s(360)), Some(OpenStandby));
         assert_eq!(renewal.poll(start + s(360)), None, "it is being opened");
-        renewal.set_quiet(true);
+        renewal.set_lull(Lull::Quiet);
         assert_eq!(renewal.poll(start + s(361)), None, "it is not up yet");
-        renewal.set_quiet(false);
+        renewal.set_lull(Lull::None);
         renewal.standby_ready(start + s(361));
         assert_eq!(renewal.poll(start + s(361)), None, "somebody speaks");
         assert!(renewal.is_ready());
-        renewal.set_quiet(true);
+        renewal.set_lull(Lull::Quiet);
         assert_eq!(renewal.poll(start + s(362)), Some(HandOver));
         assert_eq!(renewal.next(), None, "there is no stream until the next one is up");
         renewal.stream_up(start + s(362), None);
@@ -273,6 +308,22 @@ mod tests {
         }
         assert_eq!(opened, 3, "a standby hears nothing, so it is replaced before it goes stale");
         assert_eq!(renewal.poll(start + s(450)), Some(HandOver));
+    }
+
+    #[test]
+    fn when_time_presses_it_waits_only_for_the_end_of_an_answer() {
+        let start = Instant::now();
+        let mut renewal = up(start);
+        assert_eq!(renewal.poll(start + s(400)), Some(OpenStandby));
+        renewal.standby_ready(start + s(400));
+        renewal.set_lull(Lull::Between);
+        assert_eq!(renewal.poll(start + s(419)), None);
+        assert_eq!(renewal.next(), Some(start + s(420)));
+        renewal.set_lull(Lull::None);
+        assert_eq!(renewal.poll(start + s(421)), None, "the model speaks");
+        assert_eq!(renewal.next(), Some(start + s(430)), "the standby goes stale");
+        renewal.set_lull(Lull::Between);
+        assert_eq!(renewal.poll(start + s(422)), Some(HandOver));
     }
 
     #[test]
@@ -306,10 +357,10 @@ mod tests {
         renewal.standby_ready(start + s(11));
         renewal.request(start + s(12));
         assert!(!renewal.is_ready(), "it has the settings of before");
-        renewal.set_quiet(true);
+        renewal.set_lull(Lull::Quiet);
         assert_eq!(renewal.poll(start + s(12)), Some(OpenStandby));
         renewal.standby_ready(start + s(13));
-        renewal.set_quiet(false);
+        renewal.set_lull(Lull::None);
         assert_eq!(renewal.poll(start + s(29)), None);
         assert_eq!(renewal.next(), Some(start + s(30)));
         assert_eq!(renewal.poll(start + s(30)), Some(HandOver), "20 s after the first wish");

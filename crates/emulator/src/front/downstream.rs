@@ -64,6 +64,9 @@ impl Body for EventStream {
                 Some(Outbound::Head) => continue,
                 Some(Outbound::Event(event)) => {
                     self.record.sent(name_of(&event));
+                    if let Some(usage) = event["event"].get("usageEvent") {
+                        self.record.usage(usage);
+                    }
                     self.writer.event(event.to_string().as_bytes())
                 }
                 Some(Outbound::Json(json)) => {

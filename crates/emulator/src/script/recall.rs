@@ -4,6 +4,8 @@
 //! script follows it silently and stands where it stood. What was cut from the history is
 //! forgotten. The words are those in which a client is likely to say such things, ours among them.
 
+use std::collections::VecDeque;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,6 +24,55 @@ const CALLED: &str = "[I called the tool ";
 const ANSWERED: &str = "; it answered ";
 /// How a client asks for the rest of an answer that was lost on the way.
 const CUT_OFF: &str = "[Your last answer was cut off";
+
+/// Answers that are remembered: more than a caller can have waiting.
+const ANSWERS: usize = 8;
+
+/// What the model said lately.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Past {
+    /// The sentences of the latest answers, the latest last.
+    answers: VecDeque<Vec<String>>,
+    /// The assistant's last words in the history.
+    last_words: String,
+}
+
+impl Past {
+    /// The model answers.
+    pub(super) fn answered(&mut self, steps: &[Step]) {
+        let sentences: Vec<String> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Say(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect();
+        if !sentences.is_empty() {
+            if self.answers.len() == ANSWERS {
+                self.answers.pop_front();
+            }
+            self.answers.push_back(sentences);
+        }
+    }
+
+    /// The rest of the answer that the history ends with, its last sentence included: nobody
+    /// knows how much of that was heard. Without a trace of any, the whole of the latest.
+    fn rest(&self) -> Vec<Step> {
+        let place = |sentence: &String| self.last_words.rfind(sentence.as_str());
+        let traced = self
+            .answers
+            .iter()
+            .flat_map(|answer| {
+                answer.iter().enumerate().map(move |(at, sentence)| (sentence, &answer[at..]))
+            })
+            .filter_map(|(sentence, rest)| Some((place(sentence)?, rest)))
+            .max_by_key(|(place, _)| *place)
+            .map(|(_, rest)| rest);
+        let latest = || self.answers.back().map(Vec::as_slice);
+        let rest = traced.or_else(latest).unwrap_or_default();
+        rest.iter().cloned().map(Step::Say).collect()
+    }
+}
 
 impl Script {
     /// The caller said this, on an earlier stream.
@@ -53,6 +104,7 @@ impl Script {
 
     /// The assistant said this, on an earlier stream.
     pub fn recall_assistant(&mut self, text: &str) {
+        text.clone_into(&mut self.past.last_words);
         let mut rest = text;
         while let Some((_, call)) = rest.split_once(CALLED) {
             rest = call;
@@ -69,7 +121,7 @@ impl Script {
     /// for any other text.
     pub fn hear_left_over(&mut self, text: &str) -> Option<Vec<Step>> {
         if text.starts_with(CUT_OFF) {
-            return Some(self.last_words.clone());
+            return Some(self.past.rest());
         }
         let (tool_use_name, result) = result_in_words(text)?;
         Some(self.hear(Heard::ToolResult { tool_use_name, result: &result }))
@@ -160,6 +212,19 @@ mod tests {
         assert_eq!(read.hear_left_over(&told), Some(lived.clone()));
         let again = read.hear_left_over("[Your last answer was cut off by something. Go on.]");
         assert_eq!(again, Some(lived));
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_is_gone_on_with_at_its_last_sentence() {
+        let scenario = r#"{"name": "two", "start": "a", "states": {"a": {"end": true, "turns": [
+            {"when": {"text": "story"}, "do": [{"say": "Once there was. It grew. It ended."}]},
+            {"when": {"any": true}, "do": [{"say": "I see."}]}]}}}"#;
+        let mut read = Script::new(Arc::new(Scenario::parse(scenario).unwrap()));
+        // The model answered them in another order.
+        read.recall_caller(&format!("story {NOT_RECOGNISED}"));
+        read.recall_assistant("I see. Once there was. It grew.");
+        let rest = read.hear_left_over("[Your last answer was cut off by a fault.]").unwrap();
+        assert_eq!(says(&rest), "It grew. It ended.");
     }
 
     fn bank() -> Script {
