@@ -19,6 +19,7 @@ pub mod call;
 pub mod client;
 pub mod clock;
 pub mod engine;
+pub mod loudness;
 pub mod mailbox;
 pub mod policy;
 pub mod registry;

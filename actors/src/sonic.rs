@@ -358,9 +358,11 @@ impl SonicActor {
             SessionEvent::AssistantTurnStarted => {
                 self.turn_has_audio = false;
                 self.answered();
+                self.patience.turn_began(self.around.clock.now());
                 self.tell(StreamNews::TurnStarted);
             }
             SessionEvent::AssistantTurnEnded { interrupted } => {
+                self.patience.answered();
                 self.tell(StreamNews::TurnEnded { interrupted });
             }
             SessionEvent::ToolCall { tool_use_id, name, input } => {
@@ -495,7 +497,7 @@ impl Handler<Queued<CallerAudio>> for SonicActor {
             return;
         }
         self.feeder.sent(audio.duration(), self.around.clock.now());
-        self.patience.fed(&audio);
+        self.patience.fed(&audio, self.around.clock.now());
         while !audio.is_empty() {
             let piece = audio.split_to(audio.rate().bytes_in_ms(LARGEST_EVENT_MS));
             let (heard, samples) = (self.session.input_position(), piece.samples() as u64);

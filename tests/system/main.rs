@@ -11,6 +11,7 @@ mod check;
 mod conversation;
 mod crash;
 mod endings;
+mod faults;
 mod many_calls;
 mod pages;
 mod reload;

@@ -98,8 +98,12 @@ impl Ledger {
         lines.into_iter().map(message).collect()
     }
 
-    /// What the caller said last must not be said again.
-    pub fn forget_last_question(&mut self) {
+    /// What the caller said last must not be said again, nor, with `answered`, what the assistant
+    /// has begun to answer.
+    pub fn forget_last_question(&mut self, answered: bool) {
+        while answered && self.lines.back().is_some_and(|line| line.speaker != Speaker::User) {
+            self.lines.pop_back();
+        }
         while self.lines.back().is_some_and(|line| line.speaker == Speaker::User) {
             self.lines.pop_back();
         }
@@ -128,7 +132,7 @@ impl Ledger {
     /// This stream is over: it counts no more.
     pub fn stream_ended(&mut self, stream: u32) {
         for (_, counts) in self.counting.extract_if(.., |(number, _)| *number == stream) {
-            self.before = self.before + counts;
+            self.before += counts;
         }
     }
 
@@ -182,7 +186,11 @@ mod tests {
         assert_eq!(texts(ledger.history(&[], false)), ["Yes?", "spoken", "typed"]);
         assert_eq!(texts(ledger.history(&[typed("typed")], false)), ["Yes?", "spoken"]);
         assert_eq!(texts(ledger.history(&[typed("typed")], true)), ["Yes?"]);
-        ledger.forget_last_question();
+        ledger.forget_last_question(false);
+        assert_eq!(texts(ledger.history(&[], false)), ["Yes?"]);
+        ledger.note_line("4", Speaker::User, "bad", true);
+        ledger.note_line("5", Speaker::Assistant, "I", true);
+        ledger.forget_last_question(true);
         assert_eq!(texts(ledger.history(&[], false)), ["Yes?"]);
     }
 

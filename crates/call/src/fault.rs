@@ -35,7 +35,9 @@ pub enum FaultKind {
     ContentFilter,
     /// Any other `validationException`: we sent something wrong.
     Invalid,
-    /// Credentials missing, expired or without permission.
+    /// The credentials have expired; the next attempt signs with fresh ones, if there are any.
+    ExpiredCredentials,
+    /// Credentials missing, wrong or without permission.
     AccessDenied,
     /// No such model in this region.
     NotFound,
@@ -107,7 +109,9 @@ impl FaultKind {
             | Self::Service
             | Self::Undecodable
             | Self::Closed => Remedy::Renew,
-            Self::Unavailable | Self::Throttled | Self::OpenTimeout => Remedy::RenewAfterBackOff,
+            Self::Unavailable | Self::Throttled | Self::OpenTimeout | Self::ExpiredCredentials => {
+                Remedy::RenewAfterBackOff
+            }
             Self::Transport | Self::Stalled | Self::Hung | Self::ContentFilter => {
                 Remedy::TellAndRenew
             }
@@ -126,6 +130,7 @@ impl FaultKind {
             Self::Throttled => "throttled",
             Self::ContentFilter => "content_filter",
             Self::Invalid => "invalid",
+            Self::ExpiredCredentials => "expired_credentials",
             Self::AccessDenied => "access_denied",
             Self::NotFound => "not_found",
             Self::Transport => "transport",

@@ -1,7 +1,8 @@
 //! The server under test, with the emulator behind it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use tempfile::TempDir;
 use voice_call::{
     Meters,
     meters::{Queue, ReasonLabel},
@@ -18,6 +19,8 @@ use super::{Caller, eventually};
 /// A running server.
 pub(crate) struct Bench {
     pub(crate) server: Running,
+    /// The folders it reads, where they are not the demo's.
+    pub(super) house: Option<Arc<TempDir>>,
 }
 
 /// A script in which the assistant says long things, for tests that talk over it.
@@ -47,7 +50,7 @@ impl Bench {
         let mut emulator = EmulatorConfig::embedded();
         change(&mut config, &mut emulator);
         config.backend = Backend::Emulator(Box::new(emulator));
-        Self { server: Server::build(config).await.expect("a server") }
+        Self { server: Server::build(config).await.expect("a server"), house: None }
     }
 
     pub(crate) fn meters(&self) -> &Meters {

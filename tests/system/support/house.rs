@@ -1,13 +1,15 @@
 //! Tools, workflows and prompts of a test's own, and a model that does what it is told.
 
+use std::sync::Arc;
+
 use tempfile::TempDir;
 use voice_emulator::{EmulatorConfig, script::Scenario};
 use voice_s2s::config::ServerConfig;
 
 use super::Bench;
 
-/// A folder each of tools, workflows and prompts. It lives as long as the test.
-pub(crate) struct House(TempDir);
+/// A folder each of tools, workflows and prompts. It lives as long as its servers.
+pub(crate) struct House(Arc<TempDir>);
 
 impl House {
     /// From files such as `tools/x.json` and their texts.
@@ -19,7 +21,7 @@ impl House {
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).expect("a file");
         }
-        Self(dir)
+        Self(Arc::new(dir))
     }
 
     /// A server that works with these files and a model that plays `scenario`.
@@ -29,14 +31,16 @@ impl House {
         change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig),
     ) -> Bench {
         let scenario = Scenario::parse(scenario).expect("the script").into();
-        Bench::with(|config, emulator| {
+        let mut bench = Bench::with(|config, emulator| {
             config.dirs.tools = self.0.path().join("tools");
             config.dirs.workflows = self.0.path().join("workflows");
             config.dirs.prompts = self.0.path().join("prompts");
             emulator.scenario = scenario;
             change(config, emulator);
         })
-        .await
+        .await;
+        bench.house = Some(self.0.clone());
+        bench
     }
 }
 

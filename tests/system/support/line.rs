@@ -21,6 +21,8 @@ use super::caller::Sink;
 const FRAME: usize = 1_024;
 /// How far a stream may begin before the end of the one before: more than is ever replayed.
 const LONGEST_REPLAY: usize = 40 * 16_000;
+/// The noise of the line.
+const NOISE: i16 = 16;
 /// As many samples as are surely unlike all others.
 const FINGERPRINT: usize = 48;
 
@@ -118,7 +120,7 @@ fn marked(sample: i16, place: u64) -> i16 {
     let mut hash = place.wrapping_add(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let noise = ((hash >> 59) as i16) - 16;
+    let noise = ((hash >> 59) as i16) - NOISE;
     match sample.saturating_add(noise) {
         0 => 1,
         marked => marked,
@@ -130,6 +132,8 @@ fn marked(sample: i16, place: u64) -> i16 {
 pub(crate) struct Fate {
     /// Samples that no stream heard, although a later one was heard.
     pub(crate) lost: usize,
+    /// Those of them that are more than the line's own noise.
+    pub(crate) lost_speech: usize,
     /// Samples that a later stream heard again: the replayed tails, by stream.
     pub(crate) replayed: Vec<usize>,
     /// The end of what was heard.
@@ -155,7 +159,9 @@ pub(crate) fn trace(said: &[i16], sessions: &[SessionSnapshot]) -> Fate {
                     panic!("stream {} heard what was not said", session.ordinal)
                 });
             let same = rest.iter().zip(&said[from..]).take_while(|(a, b)| a == b).count();
-            fate.lost += from.saturating_sub(fate.heard);
+            let lost = said.get(fate.heard..from).unwrap_or_default();
+            fate.lost += lost.len();
+            fate.lost_speech += lost.iter().filter(|sample| sample.abs() > 2 * NOISE).count();
             if from < fate.heard {
                 fate.replayed.push(fate.heard - from);
             }
@@ -187,7 +193,8 @@ mod tests {
             stream(3, &[&said[70_500..90_000]]),
         ];
         let fate = trace(&said, &streams);
-        let expected = Fate { lost: 500, replayed: vec![10_000], heard: 90_000, streams: 3 };
+        let expected =
+            Fate { lost: 500, lost_speech: 0, replayed: vec![10_000], heard: 90_000, streams: 3 };
         assert_eq!(fate, expected);
     }
 }

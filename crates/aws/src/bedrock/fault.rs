@@ -35,6 +35,9 @@ pub(super) fn of_open(error: &SdkError<OpenError, HttpResponse>) -> StreamFault 
         | OpenError::ModelNotReadyException(_)
         | OpenError::ModelStreamErrorException(_) => FaultKind::Service,
         OpenError::ValidationException(_) => return StreamFault::from_validation(message),
+        _ if context.err().code().is_some_and(|code| code.starts_with("ExpiredToken")) => {
+            FaultKind::ExpiredCredentials
+        }
         _ => match status {
             401 | 403 => FaultKind::AccessDenied,
             404 => FaultKind::NotFound,

@@ -156,8 +156,11 @@ impl Service {
     /// The JSON of one client event.
     pub(crate) fn event(&mut self, now: Duration, json: &[u8]) {
         // After `sessionEnd` nothing is read any more.
-        if self.over || self.hung || self.closing_at.is_some() {
+        if self.over || self.closing_at.is_some() {
             return;
+        }
+        if self.hung {
+            return self.hear_to_no_effect(json);
         }
         if let Err(violation) = self.take(now, json) {
             self.refuse(violation.to_string());
@@ -169,6 +172,16 @@ impl Service {
             self.strike(blow);
         }
         self.collect();
+    }
+
+    /// What a stream that hangs has heard all the same goes into its record.
+    fn hear_to_no_effect(&mut self, json: &[u8]) {
+        if let Ok(ClientEvent::AudioInput(data)) = ClientEvent::parse(json) {
+            self.audio.scratch.clear();
+            if STANDARD.decode_vec(&*data.content, &mut self.audio.scratch).is_ok() {
+                self.record.audio(&self.audio.scratch);
+            }
+        }
     }
 
     /// A frame without an event in it.
