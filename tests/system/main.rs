@@ -7,6 +7,7 @@ mod support;
 
 mod bad_input;
 mod barge_in;
+mod chaos;
 mod check;
 mod conversation;
 mod crash;

@@ -323,7 +323,7 @@ impl CallActor {
         }
         self.suspected_at = Some(now);
         tracing::warn!("the service does not react to the caller: another stream is wanted");
-        self.renewal.request(now);
+        self.renewal.request_at_once(now);
         self.settle(ctx);
     }
 

@@ -101,6 +101,8 @@ pub struct Renewal {
     expires: Option<Instant>,
     /// Since when another stream is wanted, however young the present one is.
     wanted: Option<Instant>,
+    /// When that no longer waits for a pause.
+    wanted_at_last: Option<Instant>,
     /// The standby was opened before the latest wish.
     outdated: bool,
     lull: Lull,
@@ -116,6 +118,7 @@ impl Renewal {
             began: None,
             expires: None,
             wanted: None,
+            wanted_at_last: None,
             outdated: false,
             lull: Lull::None,
             failures: 0,
@@ -126,7 +129,7 @@ impl Renewal {
     pub fn stream_up(&mut self, now: Instant, expires: Option<Instant>) {
         self.began = Some(now);
         self.expires = expires;
-        self.wanted = None;
+        (self.wanted, self.wanted_at_last) = (None, None);
         self.outdated = false;
         self.failures = 0;
         self.state = State::Resting;
@@ -135,15 +138,26 @@ impl Renewal {
     /// The call has no stream any more; another one is opened, with all that was wished for.
     pub fn stream_down(&mut self) {
         self.began = None;
-        self.wanted = None;
+        (self.wanted, self.wanted_at_last) = (None, None);
         self.state = State::Resting;
     }
 
     /// Another stream is wanted soon, because something that is fixed for a stream has changed.
     pub fn request(&mut self, now: Instant) {
+        self.want(now, now + self.limits.change_patience);
+        self.outdated = matches!(self.state, State::Opening | State::Ready { .. });
+    }
+
+    /// Another stream is wanted as soon as it is up, because the present one seems to be dead.
+    pub fn request_at_once(&mut self, now: Instant) {
+        self.want(now, now);
+    }
+
+    fn want(&mut self, now: Instant, at_last: Instant) {
         if self.began.is_some() {
             self.wanted.get_or_insert(now);
-            self.outdated = matches!(self.state, State::Opening | State::Ready { .. });
+            let before = self.wanted_at_last.unwrap_or(at_last);
+            self.wanted_at_last = Some(before.min(at_last));
         }
     }
 
@@ -251,8 +265,7 @@ impl Renewal {
             .expires
             .and_then(|at| at.checked_sub(self.limits.expiry_margin / 4))
             .map(|at| at.max(began + self.limits.standby_limit));
-        let by_wish = self.wanted.map(|since| since + self.limits.change_patience);
-        [Some(by_age), by_expiry, by_wish].into_iter().flatten().min()
+        [Some(by_age), by_expiry, self.wanted_at_last].into_iter().flatten().min()
     }
 }
 
@@ -364,6 +377,18 @@ mod tests {
         assert_eq!(renewal.poll(start + s(29)), None);
         assert_eq!(renewal.next(), Some(start + s(30)));
         assert_eq!(renewal.poll(start + s(30)), Some(HandOver), "20 s after the first wish");
+    }
+
+    #[test]
+    fn a_stream_that_seems_dead_is_replaced_as_soon_as_the_next_one_is_up() {
+        let start = Instant::now();
+        let mut renewal = up(start);
+        renewal.request(start + s(10));
+        assert_eq!(renewal.poll(start + s(10)), Some(OpenStandby));
+        renewal.request_at_once(start + s(11));
+        assert_eq!(renewal.poll(start + s(11)), None, "it is being opened");
+        renewal.standby_ready(start + s(12));
+        assert_eq!(renewal.poll(start + s(12)), Some(HandOver), "whoever speaks");
     }
 
     #[test]
