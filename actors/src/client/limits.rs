@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 const BURST: f64 = 100.0;
 /// Messages per second after that.
 const RATE: f64 = 20.0;
-/// Refused messages in a row after which the client is beyond repair.
-const PATIENCE: u32 = 2_000;
+/// Refused messages, less those accepted since, after which the client is beyond repair.
+const PATIENCE: u32 = 1_000;
 /// The client is told of refusals at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,7 +48,7 @@ impl MessageLimit {
         self.tokens = (self.tokens + elapsed * RATE).min(BURST);
         if self.tokens >= 1.0 {
             self.tokens -= 1.0;
-            self.refused = 0;
+            self.refused = self.refused.saturating_sub(1);
             return Verdict::Accept;
         }
         self.refused += 1;
@@ -83,6 +83,14 @@ mod tests {
     fn a_client_that_never_stops_is_closed() {
         let now = Instant::now();
         let mut limit = MessageLimit::new(now);
-        assert!((0..2_200).any(|_| limit.judge(now) == Verdict::Close));
+        assert!((0..1_200).any(|_| limit.judge(now) == Verdict::Close));
+        // At any speed that is more than is refilled by far.
+        let mut limit = MessageLimit::new(now);
+        let flood = |message| now + message * Duration::from_millis(5);
+        assert!((0..2_000).any(|message| limit.judge(flood(message)) == Verdict::Close));
+        // Who is a little too fast is slowed, and no more.
+        let mut limit = MessageLimit::new(now);
+        let hasty = |message| now + message * Duration::from_millis(40);
+        assert!((0..10_000).all(|message| limit.judge(hasty(message)) != Verdict::Close));
     }
 }
