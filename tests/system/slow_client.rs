@@ -1,20 +1,21 @@
 //! A client that does not read is cut off; its neighbours do not notice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{Bench, eventually};
 
 #[actix_web::test]
-async fn a_client_that_never_reads_is_cut_off_and_leaves_nothing() {
+async fn a_client_that_never_reads_is_cut_off_and_fifty_neighbours_hear_every_word() {
     let bench = Bench::with(|config, emulator| {
         config.engine.stall_limit = Duration::from_millis(500);
         // The assistant answers with whatever it hears, without end.
         emulator.echo = true;
     })
     .await;
-    let mut neighbour = bench.call().await;
+    let mut neighbours = join_all((0..50).map(|_| bench.call())).await;
     let address = bench.server.addr();
     let mut tcp = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
         .and_then(|socket| {
@@ -38,13 +39,30 @@ async fn a_client_that_never_reads_is_cut_off_and_leaves_nothing() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::select! {
-        () = flood => {}
-        () = eventually("the cut", || bench.ended("client_stalled") == 1) => {}
-    }
-    eventually("the cause", || bench.ended("client_stalled") == 1).await;
-    neighbour.speak(&[1; 32_000]).await;
-    neighbour.audio().await;
-    neighbour.hang_up().await;
+    let stalls = async {
+        tokio::select! {
+            () = flood => {}
+            () = eventually("the cut", || bench.ended("client_stalled") == 1) => {}
+        }
+        eventually("the cause", || bench.ended("client_stalled") == 1).await;
+    };
+    // Meanwhile fifty others speak, and hear each of their words.
+    let speech: Vec<u8> = (0..32_000).map(|n: u32| (n % 251) as u8).collect();
+    let waits = async {
+        let calls = neighbours.iter_mut().map(|neighbour| async {
+            neighbour.speak(&speech).await;
+            let (mut heard, mut longest) = (0, Duration::ZERO);
+            while heard < 900 * 48 {
+                let before = Instant::now();
+                heard += neighbour.audio().await.len();
+                longest = longest.max(before.elapsed());
+            }
+            longest
+        });
+        join_all(calls).await
+    };
+    let ((), waits) = tokio::join!(stalls, waits);
+    println!("longest wait of fifty neighbours for audio: {:?}", waits.iter().max());
+    join_all(neighbours.into_iter().map(|neighbour| neighbour.hang_up())).await;
     bench.finish().await;
 }
