@@ -17,17 +17,18 @@ pub mod workflow;
 mod chaos;
 mod conversation;
 mod lifecycle;
+pub(crate) mod parking;
 mod streams;
 mod tooling;
 mod transferring;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Recipient, SpawnHandle};
-use voice_call::{CallId, EndReason, Role, meters::Queue, meters::ReasonLabel};
+use voice_call::{CallId, EndReason, ResumeToken, Role, meters::Queue, meters::ReasonLabel};
 use voice_catalog::Snapshot;
 use voice_sonic::Renewal;
 use voice_wire::{ServerMessage, SessionConfig};
@@ -38,6 +39,7 @@ use self::{
     idle::Idle,
     latency::Latency,
     ledger::Ledger,
+    parking::Parked,
     settings::CallSettings,
     streams::Streams,
     tooling::PendingTool,
@@ -47,7 +49,7 @@ use crate::{
     client::{ClientActor, FromSocket, SocketSide, Tell, ToSocket},
     clock::Clock,
     engine::{Engine, EngineConfig},
-    mailbox::{Outbox, control},
+    mailbox::{Outbox, Queued, control},
     policy::Policy,
     registry::{CallLease, EndCall, Seat},
     supervise::{self, ChildSet, Exit, Pulse, answer_probes},
@@ -99,7 +101,13 @@ pub(crate) struct CallActor {
     transcriber: Option<Addr<Transcriber>>,
     tools: Option<Addr<ToolRunner>>,
     transfer: Option<Addr<TransferDetector>>,
-    cut: Arc<dyn Fn() + Send + Sync>,
+    /// The socket of the moment, shared with whoever watches the call.
+    socket: SocketCell,
+    /// How many sockets there were.
+    connections: u32,
+    /// The right to come back, while it is not used.
+    resume_token: Option<ResumeToken>,
+    parked: Option<Parked>,
 
     settings: CallSettings,
     renewal: Renewal,
@@ -140,6 +148,33 @@ pub(crate) struct CallActor {
     usage_due: bool,
 }
 
+/// The socket of a call, which changes when the client comes back.
+#[derive(Clone)]
+struct SocketCell(Arc<Mutex<SocketSide>>);
+
+impl SocketCell {
+    fn new(socket: SocketSide) -> Self {
+        Self(Arc::new(Mutex::new(socket)))
+    }
+
+    fn replace(&self, socket: SocketSide) -> SocketSide {
+        std::mem::replace(&mut self.lock(), socket)
+    }
+
+    fn cut(&self) {
+        let cut = self.lock().cut.clone();
+        cut();
+    }
+
+    fn out(&self) -> Recipient<Queued<ToSocket>> {
+        self.lock().out.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SocketSide> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Starts a call on the worker that accepted its socket. What the socket receives goes into the
 /// returned outbox.
 pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outbox<FromSocket> {
@@ -159,17 +194,10 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
         children.spawn(Role::Client, CLIENT_MAILBOX, &me.clone().recipient(), &meters, client);
     let outbox = Outbox::new(client.clone().recipient(), Queue::FromSocket, &meters);
 
-    let call = CallActor::new(
-        engine.clone(),
-        id,
-        children,
-        client,
-        socket.cut.clone(),
-        end_reason.clone(),
-    );
+    let socket = SocketCell::new(socket);
+    let call =
+        CallActor::new(engine.clone(), id, children, client, socket.clone(), end_reason.clone());
     meters.calls_started.inc();
-    let last_words = Outbox::new(socket.out, Queue::ToSocket, &meters);
-    let cut = socket.cut;
     let (enrol, registry) = (lease.id().clone(), lease.registry());
     let abort = supervise::spawn_root(ctx.into_future(call), move |exit| {
         let _entered = span.entered();
@@ -181,11 +209,12 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
         if reason == EndReason::SupervisorFailed {
             tracing::error!(?exit, "the supervisor of the call broke");
             let (code, text) = reason.close();
+            let last_words = Outbox::new(socket.out(), Queue::ToSocket, &meters);
             last_words.control(ToSocket::Close { code, reason: text.to_owned() });
             supervise::spawn_root(
                 async move {
                     tokio::time::sleep(LAST_WORDS).await;
-                    cut();
+                    socket.cut();
                     drop(lease);
                 },
                 |_| (),
@@ -193,7 +222,7 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
             return;
         }
         tracing::info!(%reason, "call ended");
-        cut();
+        socket.cut();
         // The call and all its children are gone: only now is its place free.
         drop(lease);
     });
@@ -202,6 +231,7 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
         Seat {
             end: me.clone().recipient(),
             pulse: Pulse::new(me.clone().recipient()),
+            claim: me.clone().recipient(),
             abort,
             #[cfg(feature = "chaos")]
             mishap: me.recipient(),
@@ -216,7 +246,7 @@ impl CallActor {
         id: CallId,
         children: ChildSet,
         client: Addr<ClientActor>,
-        cut: Arc<dyn Fn() + Send + Sync>,
+        socket: SocketCell,
         end_reason: Arc<std::sync::OnceLock<EndReason>>,
     ) -> Self {
         let wish = SessionConfig::default();
@@ -239,7 +269,10 @@ impl CallActor {
             transcriber: None,
             tools: None,
             transfer: None,
-            cut,
+            socket,
+            connections: 1,
+            resume_token: None,
+            parked: None,
             settings,
             renewal,
             renewal_timer: None,

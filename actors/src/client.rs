@@ -4,27 +4,29 @@
 //! assistant's audio out by time, and notices when the client is gone or does not read. The
 //! socket itself only copies bytes; it may freeze, and this actor goes on.
 
+pub mod connection;
 pub mod limits;
 pub mod playout;
+pub mod replay;
 pub mod tail;
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
-use bytes::Bytes;
 use voice_call::{
     AudioChunk, CloseCode, Epoch, Meters,
     meters::{Queue, ReasonLabel},
 };
 use voice_wire::{ClientMessage, Feedback, Frame, FrameError, ServerMessage, SessionConfig};
 
+pub use self::connection::{Connection, FromSocket, Seen, SocketSide, ToSocket};
 use self::{
     limits::{MessageLimit, Verdict},
     playout::{Playout, Pushed},
+    replay::Replay,
     tail::{Tail, TailLimits},
 };
 use crate::{
@@ -42,48 +44,6 @@ const OUTGOING_LIMIT: usize = 512;
 const FRAMES_PER_TURN: usize = 16;
 /// How soon a socket without room is tried again.
 const RETRY: Duration = Duration::from_millis(20);
-
-/// What goes to the socket. The socket writes it as one frame and does nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ToSocket {
-    /// A text frame: one JSON message.
-    Text(String),
-    /// A binary frame: PCM16 little-endian mono at 24 kHz.
-    Audio(Bytes),
-    /// A ping frame.
-    Ping,
-    /// The close frame; afterwards the socket stops.
-    Close {
-        /// RFC 6455 close code.
-        code: CloseCode,
-        /// The text beside it, at most 123 bytes.
-        reason: String,
-    },
-}
-
-/// What comes from the socket, as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FromSocket {
-    /// The bytes of a text frame; not checked to be UTF-8.
-    Text(Bytes),
-    /// The bytes of a binary frame.
-    Binary(Bytes),
-    /// A pong, or any other sign of life.
-    Pong,
-    /// A frame above the codec's limit; the socket closes with 1009 by itself.
-    TooLarge,
-    /// The socket is gone: closed by the client, or lost.
-    Closed,
-}
-
-/// The socket's side of a call.
-pub struct SocketSide {
-    /// Where frames for the client go. The mailbox of the receiver is bounded.
-    pub out: Recipient<Queued<ToSocket>>,
-    /// Shuts the TCP socket down from outside, for a client that does not read. It may be
-    /// called at any time, from the worker's thread, and more than once.
-    pub cut: Arc<dyn Fn() + Send + Sync>,
-}
 
 /// From the Sonic stream: what the caller is to hear.
 #[derive(Debug)]
@@ -166,8 +126,10 @@ pub(crate) enum ClientEvent {
     HeardAll,
     /// Unheard audio was flushed although the model has not marked an interruption.
     FlushedUnmarked,
-    /// The socket is gone.
+    /// The client hung up, or is gone for good.
     HungUp,
+    /// The connection is gone; the client may come back.
+    Lost,
     /// The client does not read.
     Stalled,
     /// The client broke the protocol beyond repair.
@@ -178,8 +140,13 @@ pub(crate) enum ClientEvent {
 pub(crate) struct ClientActor {
     call: Recipient<ClientEvent>,
     socket: Outbox<ToSocket>,
+    /// Which socket that is.
+    connection: Connection,
+    /// Whether it is gone, and another one may come.
+    parked: bool,
     meters: Meters,
     playout: Playout,
+    replay: Replay,
     outgoing: VecDeque<ToSocket>,
     clock: Clock,
     /// The stream that hears the caller.
@@ -219,6 +186,9 @@ impl ClientActor {
         Self {
             call,
             socket: Outbox::new(socket, Queue::ToSocket, meters),
+            connection: Connection::FIRST,
+            parked: false,
+            replay: Replay::default(),
             meters: meters.clone(),
             playout: Playout::new(config.playout_lead, config.playout_frame, config.playout_limit),
             outgoing: VecDeque::new(),
@@ -271,6 +241,7 @@ impl ClientActor {
 
     fn on_message(&mut self, message: ClientMessage, ctx: &mut Context<Self>) {
         match message {
+            // Not numbered: nobody misses an old pong.
             ClientMessage::Ping => self.send(ToSocket::Text(ServerMessage::Pong.to_json()), ctx),
             ClientMessage::SessionConfig(config) => self.report(ClientEvent::Configured(config)),
             ClientMessage::TextInput(text) => self.report(ClientEvent::Typed(text)),
@@ -299,13 +270,21 @@ impl ClientActor {
     fn complain(&mut self, code: &'static str, message: String, ctx: &mut Context<Self>) {
         self.meters.client_errors.get_or_create(&ReasonLabel { reason: code }).inc();
         tracing::info!(code, message, "the client made a mistake");
-        let error = ServerMessage::Error { message, code, fatal: false };
-        self.send(ToSocket::Text(error.to_json()), ctx);
+        self.tell(&ServerMessage::Error { message, code, fatal: false }, ctx);
     }
 
     // To the socket.
 
+    /// Tells the client, now or when it is back.
+    fn tell(&mut self, message: &ServerMessage, ctx: &mut Context<Self>) {
+        let numbered = self.replay.message(&message.to_json());
+        self.send(ToSocket::Text(numbered), ctx);
+    }
+
     fn send(&mut self, message: ToSocket, ctx: &mut Context<Self>) {
+        if self.parked {
+            return;
+        }
         if self.outgoing.len() >= OUTGOING_LIMIT {
             return self.report(ClientEvent::Stalled);
         }
@@ -315,6 +294,9 @@ impl ClientActor {
 
     /// Writes what can be written now, and comes back when more can.
     fn pump(&mut self, ctx: &mut Context<Self>) {
+        if self.parked {
+            return self.meter_playout();
+        }
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
@@ -364,6 +346,7 @@ impl ClientActor {
             match self.socket.try_offer(ToSocket::Audio(frame.bytes().clone())) {
                 Offered::Taken => {
                     self.flushable = true;
+                    self.replay.audio(&frame);
                     self.meters.playout_frames.inc();
                 }
                 Offered::Full(_) => {
@@ -406,9 +389,12 @@ impl ClientActor {
     }
 
     fn watch_liveness(&mut self, ctx: &mut Context<Self>) {
+        if self.parked {
+            return;
+        }
         if self.last_sign.elapsed() >= self.dead_after {
             tracing::info!("no sign of life from the client");
-            return self.report(ClientEvent::HungUp);
+            return self.lose(self.connection, ctx);
         }
         self.send(ToSocket::Ping, ctx);
     }
@@ -417,6 +403,7 @@ impl ClientActor {
     fn flush(&mut self, epoch: Epoch, unheard_only: bool, ctx: &mut Context<Self>) {
         let unheard = self.playout.heard_by(self.clock.now()).is_some();
         let taken_back = self.playout.flush(epoch);
+        self.replay.forget_audio();
         // A flush that finds nothing says nothing: what was flushed a moment ago needs no second
         // word, and a cough into silence is no interruption.
         if !self.flushable || (unheard_only && !unheard) {
@@ -427,7 +414,7 @@ impl ClientActor {
         if unheard_only {
             self.report(ClientEvent::FlushedUnmarked);
         }
-        self.send(ToSocket::Text(ServerMessage::Interruption.to_json()), ctx);
+        self.tell(&ServerMessage::Interruption, ctx);
     }
 }
 
@@ -448,10 +435,13 @@ impl Handler<Queued<FromSocket>> for ClientActor {
         let Some(frame) = queued.take() else { return };
         self.last_sign = Instant::now();
         match frame {
-            FromSocket::Closed => {
+            FromSocket::HungUp => {
                 self.report(ClientEvent::HungUp);
                 ctx.stop();
             }
+            FromSocket::Closed(connection) if connection != self.connection => {}
+            FromSocket::Closed(_) if self.closing => ctx.stop(),
+            FromSocket::Closed(connection) => self.lose(connection, ctx),
             _ if self.closing => {}
             FromSocket::Pong => {}
             FromSocket::TooLarge => {
@@ -490,7 +480,7 @@ impl Handler<Tell> for ClientActor {
 
     fn handle(&mut self, Tell(message): Tell, ctx: &mut Self::Context) {
         if !self.closing {
-            self.send(ToSocket::Text(message.to_json()), ctx);
+            self.tell(&message, ctx);
         }
     }
 }
@@ -556,6 +546,10 @@ impl Handler<FinishClient> for ClientActor {
     fn handle(&mut self, finish: FinishClient, ctx: &mut Self::Context) {
         if !std::mem::replace(&mut self.closing, true) {
             let FinishClient { code, reason } = finish;
+            if self.parked {
+                // There is nobody to say goodbye to.
+                return ctx.stop();
+            }
             self.outgoing.push_back(ToSocket::Close { code, reason });
         }
         // The actor stays until the socket reports its end, or the supervisor loses patience.

@@ -82,6 +82,8 @@ pub struct EngineConfig {
     pub probe_interval: Duration,
     /// How long a client may refuse to read before it is cut off.
     pub stall_limit: Duration,
+    /// How long a call whose connection was lost waits for its client; `None`: it ends at once.
+    pub resume_window: Option<Duration>,
     /// How often a client is pinged.
     pub ping_interval: Duration,
     /// How long a client may be silent on the socket before it counts as gone.
@@ -119,6 +121,7 @@ impl Default for EngineConfig {
             reconnect_notice: Duration::from_secs(1),
             probe_interval: Duration::from_secs(10),
             stall_limit: Duration::from_secs(10),
+            resume_window: Some(Duration::from_secs(30)),
             ping_interval: Duration::from_secs(20),
             dead_after: Duration::from_secs(60),
             tool_deadline: Duration::from_secs(8),

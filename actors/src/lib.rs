@@ -30,11 +30,11 @@ pub mod transcript;
 pub mod transfer;
 
 pub use call::start_call;
-pub use client::{FromSocket, SocketSide, ToSocket};
+pub use client::{Connection, FromSocket, Seen, SocketSide, ToSocket};
 pub use clock::Clock;
 pub use engine::{Engine, EngineConfig, Identity, Ports};
 pub use mailbox::{Outbox, Queued};
 #[cfg(feature = "chaos")]
 pub use registry::chaos::Mishap;
-pub use registry::{CallLease, DrainReport, Refusal, Registry};
+pub use registry::{CallLease, Claim, DrainReport, NoSuchCall, Refusal, Registry};
 pub use transfer::TransferConfig;

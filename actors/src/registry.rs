@@ -15,10 +15,15 @@ use std::{
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use tokio::{sync::watch, task::AbortHandle};
-use voice_call::{CallId, EndReason, Meters, meters::ReasonLabel};
+use voice_call::{
+    CallId, EndReason, Meters,
+    meters::{Queue, ReasonLabel},
+};
 
 use crate::{
-    mailbox::control,
+    call::parking,
+    client::{Connection, FromSocket, Seen, SocketSide},
+    mailbox::{Outbox, control},
     supervise::{self, Pulse},
 };
 
@@ -50,6 +55,23 @@ pub enum Refusal {
     /// The registry is gone: the process cannot take calls any more.
     #[error("the server cannot take calls; try again")]
     Unavailable,
+}
+
+/// There is no call to come back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the earlier call is over, or the token was used or is not its own; this is a new call")]
+pub struct NoSuchCall;
+
+/// A call that its client has claimed back.
+pub struct Claim(parking::Claimed, Meters);
+
+impl Claim {
+    /// Gives the call its new socket. What the socket receives goes into the returned outbox.
+    pub fn attach(self, socket: SocketSide, seen: Seen) -> (Outbox<FromSocket>, Connection) {
+        let parking::Claimed { connection, frames, call } = self.0;
+        control(&call, parking::Return { connection, socket, seen });
+        (Outbox::new(frames, Queue::FromSocket, &self.1), connection)
+    }
 }
 
 /// How a drain went.
@@ -93,6 +115,22 @@ impl Registry {
             self.meters.calls_refused.get_or_create(&ReasonLabel { reason }).inc();
         }
         result
+    }
+
+    /// Claims a call back for a client that has lost its connection. The claim has to be followed
+    /// by [`Claim::attach`].
+    ///
+    /// # Errors
+    /// [`NoSuchCall`] when there is no such call here, or it is not this client's.
+    pub async fn claim(&self, id: CallId, token: String) -> Result<Claim, NoSuchCall> {
+        let seat = self.actor.send(Find(id)).await.ok().flatten();
+        let claimed = match seat {
+            Some(call) => call.send(parking::Claim { token }).await.ok().flatten(),
+            None => None,
+        };
+        let reason = if claimed.is_some() { "resumed" } else { "refused" };
+        self.meters.resumes.get_or_create(&ReasonLabel { reason }).inc();
+        claimed.map(|claimed| Claim(claimed, self.meters.clone())).ok_or(NoSuchCall)
     }
 
     /// Takes note where a call can be reached.
@@ -161,6 +199,8 @@ impl Drop for CallLease {
 /// Where a call can be reached.
 pub(crate) struct Seat {
     pub(crate) end: Recipient<EndCall>,
+    /// Gives the call back to its client.
+    pub(crate) claim: Recipient<parking::Claim>,
     /// The supervisor's sign of life.
     pub(crate) pulse: Pulse,
     /// Cuts a supervisor that gives none; whoever watches it does the rest.
@@ -242,6 +282,19 @@ impl Handler<Enrol> for RegistryActor {
         if let Some(entry) = self.calls.get_mut(&id) {
             *entry = Some(seat);
         }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Option<Recipient<parking::Claim>>")]
+struct Find(CallId);
+
+impl Handler<Find> for RegistryActor {
+    type Result = MessageResult<Find>;
+
+    fn handle(&mut self, Find(id): Find, _: &mut Self::Context) -> Self::Result {
+        let seat = self.calls.get(&id).and_then(Option::as_ref);
+        MessageResult(seat.map(|seat| seat.claim.clone()))
     }
 }
 

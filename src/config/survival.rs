@@ -7,7 +7,7 @@ use clap::Args;
 use voice_actors::EngineConfig;
 use voice_sonic::RenewalLimits;
 
-use super::{BadSetting, seconds};
+use super::{BadSetting, Interval, seconds};
 
 /// Nova Sonic closes every stream at this age (`nova-sonic.md` §4.1).
 const STREAM_LIFE: Duration = Duration::from_secs(480);
@@ -41,6 +41,9 @@ pub struct SurvivalArgs {
     /// How often, in seconds, every part of a call is asked for a sign of life.
     #[arg(long, env, default_value = "10", value_parser = seconds)]
     pub probe_interval: Duration,
+    /// Seconds that a call whose connection was lost waits for its client to come back, or `off`.
+    #[arg(long, env, default_value = "30")]
+    pub resume_window: Interval,
     /// Seconds that a client may refuse to read before it is cut off.
     #[arg(long, env, default_value = "10", value_parser = seconds)]
     pub stall_limit: Duration,
@@ -79,6 +82,7 @@ impl SurvivalArgs {
         engine.reconnect_notice = self.reconnect_notice;
         engine.probe_interval = self.probe_interval;
         engine.stall_limit = self.stall_limit;
+        engine.resume_window = self.resume_window.0;
         Ok(())
     }
 }
@@ -115,5 +119,6 @@ mod tests {
         assert_eq!(engine.reconnect_notice, defaults.reconnect_notice);
         assert_eq!(engine.probe_interval, defaults.probe_interval);
         assert_eq!(engine.stall_limit, defaults.stall_limit);
+        assert_eq!(engine.resume_window, defaults.resume_window);
     }
 }

@@ -30,9 +30,11 @@ use serde::Deserialize;
 use tokio::task::AbortHandle;
 use voice_actors::mailbox::Offered;
 use voice_actors::{
-    CallLease, Engine, FromSocket, Outbox, Queued, Refusal, SocketSide, ToSocket, start_call,
+    CallLease, Claim, Connection, Engine, FromSocket, NoSuchCall, Outbox, Queued, Refusal, Seen,
+    SocketSide, ToSocket, start_call,
 };
 use voice_call::{CallId, CloseCode, Meters, meters::ReasonLabel};
+use voice_wire::ServerMessage;
 
 use super::{
     State,
@@ -75,10 +77,33 @@ pub(crate) fn keep_handle(connection: &dyn Any, extensions: &mut Extensions) {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct SonicQuery {
-    #[serde(rename = "sessionId")]
     session_id: Option<String>,
+    /// With it a client comes back to the call `sessionId`.
+    resume_token: Option<String>,
+    /// The `seq` of the last message that it has seen.
+    last_seq: Option<u64>,
+    /// How many bytes of audio it has got, over all connections of the call.
+    heard_bytes: Option<u64>,
+}
+
+/// What a client asks for when it connects.
+#[derive(Debug, PartialEq, Eq)]
+struct Wish {
+    id: Option<CallId>,
+    back: Option<(String, Seen)>,
+}
+
+/// The call that a new socket belongs to.
+enum Arrival {
+    /// A fresh one.
+    New(CallLease),
+    /// A fresh one, although the client wanted to come back to another.
+    NewInstead(CallLease, NoSuchCall),
+    /// One that was there.
+    Back(Claim, Seen),
 }
 
 /// `GET /sonic?sessionId=<id>`: upgrades, or says why not.
@@ -101,23 +126,46 @@ async fn accept(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Refused> {
-    let wanted = wanted_id(request.query_string())?;
+    let wish = wish(request.query_string())?;
     let mut response = ws::handshake(request).map_err(refuse_handshake)?;
-    let lease = state.registry.admit(wanted).await.map_err(refuse_call)?;
+    let arrival = arrive(state, wish).await.map_err(refuse_call)?;
     let tcp = request.conn_data::<TcpHandle>().map(|handle| Arc::downgrade(&handle.0));
-    let socket = Socket::new(state.engine.clone(), lease, payload, Cut(tcp.unwrap_or_default()));
+    let socket = Socket::new(state.engine.clone(), arrival, payload, Cut(tcp.unwrap_or_default()));
     // The context insists on a stream of its own decoding; ours is added in `started`.
     let unused = futures::stream::pending::<Result<Bytes, PayloadError>>();
     Ok(response.streaming(WebsocketContext::create(socket, unused)))
 }
 
-/// The session id of the query, if one was given.
-fn wanted_id(query: &str) -> Result<Option<CallId>, Refused> {
-    let bad = |why: &dyn std::fmt::Display| {
-        Refused::new(StatusCode::BAD_REQUEST, "bad_session_id", format!("sessionId: {why}"))
+/// The call that a client comes to.
+async fn arrive(state: &State, Wish { id, back }: Wish) -> Result<Arrival, Refusal> {
+    let registry = &state.registry;
+    match (id, back) {
+        (Some(id), Some((token, seen))) => match registry.claim(id, token).await {
+            Ok(claim) => Ok(Arrival::Back(claim, seen)),
+            // Not under the old id: it may be somebody else's.
+            Err(none) => Ok(Arrival::NewInstead(registry.admit(None).await?, none)),
+        },
+        (id, _) => registry.admit(id).await.map(Arrival::New),
+    }
+}
+
+/// What the query says.
+fn wish(query: &str) -> Result<Wish, Refused> {
+    let bad = |code, why: String| Err(Refused::new(StatusCode::BAD_REQUEST, code, why));
+    let query = match Query::<SonicQuery>::from_query(query) {
+        Ok(query) => query.into_inner(),
+        Err(error) => return bad("bad_query", error.to_string()),
     };
-    let query = Query::<SonicQuery>::from_query(query).map_err(|error| bad(&error))?;
-    query.into_inner().session_id.map(|id| id.parse().map_err(|error| bad(&error))).transpose()
+    let id = match query.session_id.map(|id| id.parse::<CallId>()).transpose() {
+        Ok(id) => id,
+        Err(error) => return bad("bad_session_id", format!("sessionId: {error}")),
+    };
+    let seen = Seen { last_seq: query.last_seq.unwrap_or(0), heard_bytes: query.heard_bytes };
+    let back = query.resume_token.map(|token| (token, seen));
+    if back.is_some() && id.is_none() {
+        return bad("bad_session_id", "resumeToken needs the sessionId of its call".into());
+    }
+    Ok(Wish { id, back })
 }
 
 fn refuse_handshake(error: HandshakeError) -> Refused {
@@ -171,12 +219,13 @@ impl Cut {
 /// What must happen once, in whatever way the socket ends.
 struct Line {
     to_call: Outbox<FromSocket>,
+    connection: Connection,
     linger: Option<AbortHandle>,
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.to_call.control(FromSocket::Closed);
+        self.to_call.control(FromSocket::Closed(self.connection));
         if let Some(linger) = &self.linger {
             linger.abort();
         }
@@ -197,7 +246,7 @@ struct Socket {
     engine: Engine,
     cut: Cut,
     /// Taken when the actor starts.
-    arrival: Option<(CallLease, Payload)>,
+    arrival: Option<(Arrival, Payload)>,
     line: Option<Line>,
     /// A message for which the call had no room.
     held: Option<FromSocket>,
@@ -208,10 +257,10 @@ struct Socket {
 }
 
 impl Socket {
-    fn new(engine: Engine, lease: CallLease, payload: Payload, cut: Cut) -> Self {
+    fn new(engine: Engine, arrival: Arrival, payload: Payload, cut: Cut) -> Self {
         let open = OpenSocket(engine.meters().clone());
         open.0.open_sockets.inc();
-        let arrival = Some((lease, payload));
+        let arrival = Some((arrival, payload));
         Self {
             engine,
             cut,
@@ -283,14 +332,23 @@ impl Actor for Socket {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some((lease, payload)) = self.arrival.take() else { return };
+        let Some((arrival, payload)) = self.arrival.take() else { return };
         ctx.set_mailbox_capacity(MAILBOX);
         ctx.add_stream(Messages::new(payload, self.gate.clone()));
         let cut = self.cut.clone();
         let socket =
             SocketSide { out: ctx.address().recipient(), cut: Arc::new(move || cut.now()) };
-        let to_call = start_call(&self.engine, lease, socket);
-        self.line = Some(Line { to_call, linger: None });
+        let (to_call, connection) = match arrival {
+            Arrival::New(lease) => (start_call(&self.engine, lease, socket), Connection::FIRST),
+            Arrival::NewInstead(lease, why) => {
+                let (code, message) = ("resume_failed", why.to_string());
+                let error = ServerMessage::Error { message, code, fatal: false };
+                ctx.text(error.to_json());
+                (start_call(&self.engine, lease, socket), Connection::FIRST)
+            }
+            Arrival::Back(claim, seen) => claim.attach(socket, seen),
+        };
+        self.line = Some(Line { to_call, connection, linger: None });
     }
 }
 
@@ -308,6 +366,9 @@ impl StreamHandler<Inbound> for Socket {
             Inbound::Pong => self.pass(FromSocket::Pong),
             Inbound::Close(code) => {
                 if !self.closing {
+                    if let Some(line) = &self.line {
+                        line.to_call.control(FromSocket::HungUp);
+                    }
                     ctx.close(code.map(answer_to_close));
                 }
                 ctx.stop();
@@ -357,13 +418,22 @@ mod tests {
 
     #[test]
     fn a_session_id_is_optional_but_never_odd() {
-        assert_eq!(wanted_id("").map_err(|e| e.code()), Ok(None));
-        assert_eq!(wanted_id("x=1").map_err(|e| e.code()), Ok(None));
-        let id = wanted_id("sessionId=a.b%3Ac").map_err(|e| e.code()).expect("valid");
+        let wished = |query| wish(query).map_err(|error| error.code());
+        let nothing = Wish { id: None, back: None };
+        assert_eq!(wished(""), Ok(Wish { id: None, back: None }));
+        assert_eq!(wished("x=1&lastSeq=7"), Ok(nothing));
+        let id = wished("sessionId=a.b%3Ac").expect("valid").id;
         assert_eq!(id.map(String::from).as_deref(), Some("a.b:c"));
-        for bad in ["sessionId=", "sessionId=..%2Fx", "sessionId=a%20b", "sessionId=%ff"] {
-            assert_eq!(wanted_id(bad).map_err(|e| e.code()), Err("bad_session_id"), "{bad}");
+        for bad in
+            ["sessionId=", "sessionId=..%2Fx", "sessionId=a%20b", "sessionId=%ff", "resumeToken=x"]
+        {
+            assert_eq!(wished(bad), Err("bad_session_id"), "{bad}");
         }
+        for bad in ["lastSeq=-1", "heardBytes=much"] {
+            assert_eq!(wished(bad), Err("bad_query"), "{bad}");
+        }
+        let back = wished("sessionId=a&resumeToken=t&lastSeq=7&heardBytes=9").expect("valid").back;
+        assert_eq!(back, Some(("t".into(), Seen { last_seq: 7, heard_bytes: Some(9) })));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod many_calls;
 mod pages;
 mod reload;
 mod renewal;
+mod resume;
 mod settings;
 mod shutdown;
 mod slow_client;

@@ -83,7 +83,8 @@ impl CallActor {
             ctx.cancel_future(timer);
         }
         let now = self.now();
-        let live = self.phase == super::Phase::Live;
+        // Nobody is asked who cannot hear.
+        let live = self.phase == super::Phase::Live && self.parked.is_none();
         if let Some(at) = self.idle.next(now).filter(|_| live) {
             let pause = self.clock().wait(at.saturating_duration_since(now));
             self.idle_timer = Some(ctx.run_later(pause, |call, ctx| {
@@ -122,7 +123,7 @@ impl CallActor {
         self.drive_renewal(ctx);
     }
 
-    fn caller_active(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn caller_active(&mut self, ctx: &mut Context<Self>) {
         self.caller_began = true;
         self.idle.caller_active(self.now());
         self.settle(ctx);
@@ -288,6 +289,7 @@ impl Handler<ClientEvent> for CallActor {
                 }
             }
             ClientEvent::HungUp => self.end(self.reason_of_hang_up(), ctx),
+            ClientEvent::Lost => self.connection_lost(ctx),
             ClientEvent::Stalled => self.end(EndReason::ClientStalled, ctx),
             ClientEvent::Broken(why) => {
                 self.complain("protocol_violation", why.clone(), true);

@@ -22,15 +22,9 @@ use crate::{
 impl CallActor {
     /// The call is accepted: greet the client and wait a moment for its settings.
     pub(super) fn begin(&mut self, ctx: &mut Context<Self>) {
-        let identity = &self.engine.shared.identity;
-        tracing::info!(backend = identity.backend, "call started");
-        self.tell(ServerMessage::Connected {
-            session_id: self.id.to_string(),
-            message: "Connected".into(),
-            version: identity.version.clone(),
-            has_credentials: identity.has_credentials,
-            backend: identity.backend,
-        });
+        tracing::info!(backend = self.engine.shared.identity.backend, "call started");
+        let hello = self.hello(false);
+        self.tell(hello);
         for role in [Role::Transcriber, Role::Tools, Role::Transfer] {
             self.spawn_helper(role, ctx);
         }
@@ -109,12 +103,13 @@ impl CallActor {
         self.phase = Phase::Ending;
         self.farewell = None;
         self.handover = None;
+        self.parked = None;
         let (code, text) = reason.close();
         let finish = FinishClient { code, reason: text.chars().take(120).collect() };
         control(&to(&self.client), finish);
         // A client that does not read would not read the close frame either.
         if reason == EndReason::ClientStalled {
-            (self.cut)();
+            self.socket.cut();
         }
         for stream in self.streams.all() {
             control(&to(stream), FinishStream);

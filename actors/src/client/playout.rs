@@ -111,6 +111,16 @@ impl Playout {
         self.queue.push_front(frame);
     }
 
+    /// Puts audio before everything else that was released but never arrived. What was released
+    /// counts as heard.
+    pub fn rewind(&mut self, frames: Vec<AudioChunk>) {
+        self.heard_at = None;
+        for frame in frames.into_iter().rev() {
+            self.queued += frame.duration();
+            self.queue.push_front(frame);
+        }
+    }
+
     /// When [`Self::release`] is worth asking again; `None` while nothing waits.
     pub fn next_release(&self, now: Instant) -> Option<Instant> {
         self.queue.front()?;

@@ -11,6 +11,7 @@ pub mod id;
 pub mod meters;
 pub mod port;
 pub mod role;
+pub mod token;
 
 pub use audio::{AudioChunk, SampleRate};
 pub use end::{CloseCode, EndReason};
@@ -20,3 +21,4 @@ pub use id::{CallId, InvalidCallId};
 pub use meters::Meters;
 pub use port::{SonicPort, SonicReceiver, SonicSender, SonicStream};
 pub use role::Role;
+pub use token::ResumeToken;

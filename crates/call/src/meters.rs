@@ -53,6 +53,10 @@ pub struct ChildLabel {
 pub struct Meters {
     /// Calls in progress: what the registry holds.
     pub active_calls: Gauge,
+    /// Calls whose connection was lost, and whose client may come back.
+    pub parked_calls: Gauge,
+    /// Clients that came back to their call, or wanted to, by what became of it.
+    pub resumes: Family<ReasonLabel, Counter>,
     /// Sockets that are open.
     pub open_sockets: Gauge,
     /// Streams to Nova Sonic that are open or being opened.
@@ -102,6 +106,8 @@ impl Meters {
     pub fn register(&self, registry: &mut Registry) {
         let r = registry;
         r.register("active_calls", "Calls in progress", self.active_calls.clone());
+        r.register("parked_calls", "Calls that wait for their client", self.parked_calls.clone());
+        r.register("resumes", "Returns of clients, by outcome", self.resumes.clone());
         r.register("open_sockets", "Open client sockets", self.open_sockets.clone());
         r.register("open_streams", "Open Nova Sonic streams", self.open_streams.clone());
         r.register("live_children", "Live child actors", self.live_children.clone());

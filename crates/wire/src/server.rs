@@ -29,6 +29,12 @@ pub enum ServerMessage {
         has_credentials: bool,
         /// `emulator` or `bedrock`: who answers.
         backend: &'static str,
+        /// With it the client comes back to this call, once, when its connection is lost.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resume_token: Option<String>,
+        /// Whether this is a call that the client has come back to.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        resumed: bool,
     },
     /// The model's stream is up. Sent once per call: clients clear their chat on it.
     #[serde(rename = "session_start")]

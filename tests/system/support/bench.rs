@@ -47,6 +47,7 @@ impl Bench {
         }
         let mut config = ServerConfig { workers: 1, ..ServerConfig::default() };
         config.engine.greeting_delay = Some(Duration::from_millis(50));
+        config.engine.resume_window = Some(Duration::from_millis(500));
         let mut emulator = EmulatorConfig::embedded();
         change(&mut config, &mut emulator);
         config.backend = Backend::Emulator(Box::new(emulator));
@@ -87,6 +88,7 @@ impl Bench {
         let server = &self.server;
         let gauges = [
             ("active call", &meters.active_calls),
+            ("parked call", &meters.parked_calls),
             ("open socket", &meters.open_sockets),
             ("open stream", &meters.open_streams),
             ("live child", &meters.live_children),

@@ -208,13 +208,17 @@ impl Caller {
         bytes.flat_map(|b| b.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]))).collect()
     }
 
-    /// All messages of a type so far.
-    pub(crate) fn messages(&self, kind: &str) -> Vec<&Value> {
-        let messages = self.log.iter().filter_map(|seen| match seen {
+    /// All messages so far.
+    pub(crate) fn all_messages(&self) -> impl Iterator<Item = &Value> {
+        self.log.iter().filter_map(|seen| match seen {
             Seen::Message(message) => Some(message),
             _ => None,
-        });
-        messages.filter(|message| message["type"] == kind).collect()
+        })
+    }
+
+    /// All messages of a type so far.
+    pub(crate) fn messages(&self, kind: &str) -> Vec<&Value> {
+        self.all_messages().filter(|message| message["type"] == kind).collect()
     }
 
     /// What happened, in brief, for a failing test.
