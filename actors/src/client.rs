@@ -435,11 +435,12 @@ impl Handler<Queued<FromSocket>> for ClientActor {
         let Some(frame) = queued.take() else { return };
         self.last_sign = Instant::now();
         match frame {
-            FromSocket::HungUp => {
+            FromSocket::HungUp(connection) | FromSocket::Closed(connection)
+                if connection != self.connection => {}
+            FromSocket::HungUp(_) => {
                 self.report(ClientEvent::HungUp);
                 ctx.stop();
             }
-            FromSocket::Closed(connection) if connection != self.connection => {}
             FromSocket::Closed(_) if self.closing => ctx.stop(),
             FromSocket::Closed(connection) => self.lose(connection, ctx),
             _ if self.closing => {}

@@ -367,7 +367,7 @@ impl StreamHandler<Inbound> for Socket {
             Inbound::Close(code) => {
                 if !self.closing {
                     if let Some(line) = &self.line {
-                        line.to_call.control(FromSocket::HungUp);
+                        line.to_call.control(FromSocket::HungUp(line.connection));
                     }
                     ctx.close(code.map(answer_to_close));
                 }

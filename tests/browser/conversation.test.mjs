@@ -15,6 +15,7 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 
@@ -130,6 +131,46 @@ test('a caller without a microphone types, is answered, and sees a tool at work'
   visit.assertClean();
 });
 
+test('the network breaks in the middle of a sentence, and the conversation goes on', async () => {
+  const network = await breakable(SERVER_URL);
+  const visit = await open('network', { permissions: ['microphone'] }, network.url);
+  const { page } = visit;
+  try {
+    await page.click('#talk');
+    await text(page, '.line.is-assistant .line-text');
+    await state(page, 'user-speaking');
+    const lines = await page.locator('.line').count();
+    network.cut();
+    await state(page, 'reconnecting');
+    await picture(page, 'reconnecting');
+    // What is typed meanwhile is not lost either.
+    await page.fill('#say', 'Are you still there?');
+    await page.press('#say', 'Enter');
+    network.mend();
+    await figures(page, ({ socket }) => socket.returns === 1, 'the page is back in its call');
+    await text(page, '.line.is-user .line-text');
+    await page.waitForSelector('.line.is-user:has-text("Are you still there?")');
+    assert.ok((await page.locator('.line').count()) >= lines, 'the chat is not cleared');
+
+    // In the middle of an answer.
+    await state(page, 'assistant-speaking');
+    network.cut();
+    network.mend();
+    await figures(page, ({ socket }) => socket.returns === 2, 'and once more');
+    const before = await page.locator('.line.is-assistant').count();
+    await say(page, 'Hello again.');
+    assert.ok((await page.locator('.line.is-assistant').count()) >= before);
+    const sessions = await page.locator('.notice.is-error').count();
+    assert.equal(sessions, 0, 'no error is shown');
+    await page.click('#talk');
+    await state(page, 'ended');
+  } finally {
+    await visit.close();
+    await network.close();
+  }
+  visit.assertClean(/WebSocket connection to .* failed/);
+});
+
 test('the keyboard alone holds a call', async () => {
   const visit = await open('keyboard', {});
   const { page } = visit;
@@ -153,7 +194,7 @@ test('the keyboard alone holds a call', async () => {
  * @param {string} name of the picture of its end
  * @param {import('playwright-core').BrowserContextOptions} options
  */
-async function open(name, options) {
+async function open(name, options, url = SERVER_URL) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
@@ -161,7 +202,7 @@ async function open(name, options) {
   const mishaps = [];
   /** JSON the page sent. @type {string[]} */
   const sent = [];
-  const home = new URL(SERVER_URL).host;
+  const home = new URL(url).host;
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') mishaps.push(`console: ${message.text()}`);
   });
@@ -176,7 +217,7 @@ async function open(name, options) {
     if (new URL(socket.url()).host !== home) mishaps.push(`socket to another host: ${socket.url()}`);
     socket.on('framesent', ({ payload }) => typeof payload === 'string' && sent.push(payload));
   });
-  await page.goto(SERVER_URL);
+  await page.goto(url);
   return {
     page,
     sent,
@@ -184,7 +225,54 @@ async function open(name, options) {
       if (!page.isClosed()) await page.screenshot({ path: `${ARTIFACTS}${name}-end.png` });
       await context.close();
     },
-    assertClean: () => assert.deepEqual(mishaps, []),
+    /** @param {RegExp} [expected] mishaps that are part of the test */
+    assertClean: (expected) =>
+      assert.deepEqual(mishaps.filter((mishap) => !expected?.test(mishap)), []),
+  };
+}
+
+/**
+ * A network between page and server that breaks when it is told to.
+ *
+ * @param {string} target
+ */
+async function breakable(target) {
+  const { hostname, port } = new URL(target);
+  /** @type {Set<import('node:net').Socket>} */
+  const sockets = new Set();
+  let broken = false;
+  const proxy = createServer((near) => {
+    if (broken) {
+      near.destroy();
+      return;
+    }
+    const far = connect(Number(port), hostname);
+    for (const [one, other] of [[near, far], [far, near]]) {
+      sockets.add(one);
+      one.pipe(other);
+      one.on('error', () => other.destroy());
+      one.on('close', () => {
+        sockets.delete(one);
+        other.destroy();
+      });
+    }
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const address = /** @type {import('node:net').AddressInfo} */ (proxy.address());
+  const cut = () => {
+    broken = true;
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: `http://127.0.0.1:${address.port}/`,
+    cut,
+    mend: () => {
+      broken = false;
+    },
+    close: () => {
+      cut();
+      return new Promise((resolve) => proxy.close(resolve));
+    },
   };
 }
 

@@ -49,8 +49,8 @@ pub enum FromSocket {
     Pong,
     /// A frame above the codec's limit; the socket closes with 1009 by itself.
     TooLarge,
-    /// The client closed the socket in order: it hangs up.
-    HungUp,
+    /// The client closed this connection in order: it hangs up.
+    HungUp(Connection),
     /// This connection is gone.
     Closed(Connection),
 }

@@ -9,7 +9,7 @@ import { SpeechGate } from '../audio/speech-gate.js';
 import { Emitter } from './emitter.js';
 import { describeClose, describeMicrophoneError, describeNoCall, describeServerError } from './help.js';
 import { CallPhase } from './phase.js';
-import { SonicSocket } from './socket.js';
+import { CallLink } from './link.js';
 
 /** @import { CallState } from './phase.js' */
 /** @import { ServerMessage, SessionConfig } from './messages.js' */
@@ -40,7 +40,7 @@ export class VoiceCall extends Emitter {
   #capture = null;
   /** @type {Playback | null} */
   #playback = null;
-  /** @type {SonicSocket | null} */
+  /** @type {CallLink | null} */
   #socket = null;
   #gate = new SpeechGate();
   /** What was typed before the model's stream was up. @type {string[]} */
@@ -111,10 +111,12 @@ export class VoiceCall extends Emitter {
     }
     if (microphone && number === this.#number) await this.enableMicrophone();
     if (number !== this.#number) return;
-    this.#socket = new SonicSocket(this.url, {
+    this.#socket = new CallLink(this.url, {
       opened: () => this.configure(),
       message: (message) => this.#receive(message),
       audio: (pcm) => this.#playback?.play(pcm),
+      lost: () => this.#setLink('reconnecting'),
+      back: () => this.#setLink('active'),
       closed: (code, reason, wasOpen) => void this.#closed(code, reason, wasOpen),
     });
   }

@@ -35,8 +35,9 @@
 /** @typedef {{ type: 'tool_result', toolName: string, toolResult: unknown, toolUseId: string }} ToolResult */
 
 /**
- * @typedef {{ type: 'connected', sessionId: string, message: string, version?: Version,
- *     hasCredentials?: boolean, backend?: string }
+ * @typedef {{ seq?: number } & (
+ *     { type: 'connected', sessionId: string, message: string, version?: Version,
+ *       hasCredentials?: boolean, backend?: string, resumeToken?: string, resumed?: boolean }
  *   | { type: 'session_start', sessionId: string, timestamp: string }
  *   | Transcript
  *   | { type: 'transcriptCancelled', role: Role }
@@ -50,7 +51,7 @@
  *   | { type: 'pong' }
  *   | { type: 'reconnecting' | 'reconnected', message: string }
  *   | { type: 'error', message: string, code?: string, fatal?: boolean }
- * } ServerMessage
+ * )} ServerMessage
  */
 
 /**

@@ -11,19 +11,24 @@
 const MAX_UNSENT = 32 * 1024;
 
 /** Milliseconds between two `ping`s. */
-const PING_EVERY = 15_000;
+const PING_EVERY = 5_000;
+
+/** A server that says nothing for so long is out of reach. Milliseconds. */
+const SILENCE = 12_000;
 
 /**
  * @typedef {object} SocketHandlers
  * @property {() => void} opened
  * @property {(message: ServerMessage) => void} message
  * @property {(pcm: ArrayBuffer) => void} audio 24 kHz PCM16
- * @property {(code: number, reason: string, wasOpen: boolean) => void} closed
+ * @property {(code: number, reason: string) => void} closed
+ * @property {() => void} silent nothing comes any more, although the socket seems to be open
  */
 
 export class SonicSocket {
   #socket;
-  #wasOpen = false;
+  #handlers;
+  #heardAt = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #pings;
   #pingSentAt = 0;
@@ -34,14 +39,16 @@ export class SonicSocket {
    * @param {SocketHandlers} handlers
    */
   constructor(url, handlers) {
+    this.#handlers = handlers;
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onopen = () => {
-      this.#wasOpen = true;
+      this.#heardAt = performance.now();
       this.#pings = setInterval(() => this.#ping(), PING_EVERY);
       handlers.opened();
     };
     this.#socket.onmessage = ({ data }) => {
+      this.#heardAt = performance.now();
       if (typeof data !== 'string') {
         this.#stats.framesReceived += 1;
         handlers.audio(data);
@@ -53,7 +60,7 @@ export class SonicSocket {
     };
     this.#socket.onclose = ({ code, reason }) => {
       clearInterval(this.#pings);
-      handlers.closed(code, reason, this.#wasOpen);
+      handlers.closed(code, reason);
     };
   }
 
@@ -70,7 +77,7 @@ export class SonicSocket {
     if (this.isOpen) this.#socket.send(JSON.stringify(message));
   }
 
-  /** @param {ArrayBuffer} pcm 16 kHz PCM16 */
+  /** @param {ArrayBuffer | Uint8Array<ArrayBuffer>} pcm 16 kHz PCM16 */
   sendAudio(pcm) {
     if (!this.isOpen) return;
     if (this.#socket.bufferedAmount > MAX_UNSENT) {
@@ -90,7 +97,20 @@ export class SonicSocket {
     this.#socket.close(1000, 'hang up');
   }
 
+  /** Leaves the socket to its fate: no close frame, which would mean to hang up. */
+  abandon() {
+    clearInterval(this.#pings);
+    const socket = this.#socket;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    // One that is not open yet must not open any more: it would use up the token.
+    if (socket.readyState === WebSocket.CONNECTING) socket.close();
+  }
+
   #ping() {
+    if (performance.now() - this.#heardAt > SILENCE) {
+      this.#handlers.silent();
+      return;
+    }
     this.#pingSentAt = performance.now();
     this.send({ type: 'ping' });
   }

@@ -16,7 +16,7 @@ const WORDS = {
   'user-speaking': ['You are speaking', 'The assistant answers when you pause.'],
   thinking: ['Thinking', 'The answer is on its way.'],
   'assistant-speaking': ['Assistant is speaking', 'Just speak to interrupt.'],
-  reconnecting: ['Reconnecting', 'The assistant was lost and is being called back.'],
+  reconnecting: ['Reconnecting', 'The connection was lost and is being restored.'],
   ended: ['Call ended', 'Press the button to call again.'],
 };
 

@@ -1,0 +1,242 @@
+/**
+ * @file The line to the server: one socket after another, as long as the server keeps the call.
+ *
+ * A connection that is lost is replaced: with the token of the last `connected` the next socket
+ * gets the same call. What the caller says meanwhile is kept and sent then. Who listens here
+ * hears of a loss and of the return, and otherwise of one line that never broke.
+ *
+ *             closed without a word,
+ *             offline, no pong                       `connected`, resumed
+ *   attached ─────────────────────────▶ lost ───────────────────────────────▶ attached
+ *      │ closed in order                  │ out of time, or refused
+ *      ▼                                  ▼
+ *   (closed)                           (closed)
+ */
+
+import { SonicSocket } from './socket.js';
+
+/** @import { ClientMessage, ServerMessage } from './messages.js' */
+
+/** How long a lost connection is tried again; the server keeps a call as long. Milliseconds. */
+const KEEP_TRYING = 30_000;
+
+/** Pauses between the attempts; the last one is repeated. Milliseconds. */
+const PAUSES = [0, 300, 1_000, 2_000, 4_000];
+
+/** How long a new socket may take to open. Milliseconds. */
+const OPEN_WITHIN = 5_000;
+
+/** Caller audio that is kept while there is no connection: ten seconds. Bytes. */
+const MAX_KEPT = 10 * 32_000;
+
+/** Kept audio is sent in pieces of half a second. Bytes. */
+const PIECE = 16_000;
+
+/** Messages that wait while there is no connection. */
+const MAX_WAITING = 16;
+
+/** The close code of a connection that ended without a close frame. */
+const ABNORMAL = 1006;
+
+/**
+ * @typedef {object} LinkHandlers
+ * @property {() => void} opened the first connection is there
+ * @property {(message: ServerMessage) => void} message
+ * @property {(pcm: ArrayBuffer) => void} audio
+ * @property {() => void} lost
+ * @property {() => void} back to the same call
+ * @property {(code: number, reason: string, wasOpen: boolean) => void} closed for good
+ */
+
+export class CallLink {
+  #url;
+  #handlers;
+  /** @type {SonicSocket} */
+  #socket;
+  #sessionId = '';
+  #token = '';
+  #lastSeq = 0;
+  #heardBytes = 0;
+  #wasOpen = false;
+  /** When the connection was lost; 0 while it is there. */
+  #lostAt = 0;
+  #attempts = 0;
+  #returns = 0;
+  /** @type {ArrayBuffer[]} */
+  #kept = [];
+  #keptBytes = 0;
+  /** @type {ClientMessage[]} */
+  #waiting = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #onOffline = () => this.#lose();
+  #onOnline = () => this.#retryNow();
+
+  /**
+   * @param {string} url
+   * @param {LinkHandlers} handlers
+   */
+  constructor(url, handlers) {
+    this.#url = url;
+    this.#handlers = handlers;
+    this.#socket = this.#connect(url);
+    addEventListener('offline', this.#onOffline);
+    addEventListener('online', this.#onOnline);
+  }
+
+  get stats() {
+    return { ...this.#socket.stats, returns: this.#returns };
+  }
+
+  /** @param {ClientMessage} message */
+  send(message) {
+    if (this.#lostAt === 0) this.#socket.send(message);
+    else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(message);
+  }
+
+  /** @param {ArrayBuffer} pcm 16 kHz PCM16 */
+  sendAudio(pcm) {
+    if (this.#lostAt === 0) {
+      this.#socket.sendAudio(pcm);
+      return;
+    }
+    this.#kept.push(pcm);
+    this.#keptBytes += pcm.byteLength;
+    while (this.#keptBytes > MAX_KEPT) this.#keptBytes -= this.#kept.shift()?.byteLength ?? 0;
+  }
+
+  /** Hangs up. `closed` is not called any more. */
+  close() {
+    this.#forget();
+    this.#socket.close();
+  }
+
+  /**
+   * @param {string} url
+   * @returns {SonicSocket}
+   */
+  #connect(url) {
+    return new SonicSocket(url, {
+      opened: () => {
+        if (this.#wasOpen) return;
+        this.#wasOpen = true;
+        this.#handlers.opened();
+      },
+      message: (message) => this.#receive(message),
+      audio: (pcm) => {
+        this.#heardBytes += pcm.byteLength;
+        this.#handlers.audio(pcm);
+      },
+      closed: (code, reason) => this.#closed(code, reason),
+      silent: () => this.#lose(),
+    });
+  }
+
+  /** @param {ServerMessage} message */
+  #receive(message) {
+    if (message.seq) this.#lastSeq = message.seq;
+    if (message.type === 'connected') {
+      this.#sessionId = message.sessionId;
+      this.#token = message.resumeToken ?? '';
+      if (this.#lostAt !== 0) this.#return(message.resumed === true);
+      if (message.resumed) return;
+    }
+    this.#handlers.message(message);
+  }
+
+  /** @param {boolean} resumed whether it is the same call */
+  #return(resumed) {
+    clearTimeout(this.#timer);
+    this.#lostAt = 0;
+    this.#attempts = 0;
+    this.#returns += 1;
+    if (resumed) {
+      for (const piece of this.#takeKept()) this.#socket.sendAudio(piece);
+      this.#handlers.back();
+    } else {
+      // A call of its own: it wants its settings, and knows nothing of what was said.
+      this.#lastSeq = 0;
+      this.#heardBytes = 0;
+      this.#takeKept();
+      this.#handlers.opened();
+    }
+    for (const message of this.#waiting.splice(0)) this.#socket.send(message);
+  }
+
+  /** @returns {Uint8Array<ArrayBuffer>[]} */
+  #takeKept() {
+    const all = new Uint8Array(this.#keptBytes);
+    let end = 0;
+    for (const pcm of this.#kept) {
+      all.set(new Uint8Array(pcm), end);
+      end += pcm.byteLength;
+    }
+    this.#kept = [];
+    this.#keptBytes = 0;
+    const pieces = [];
+    for (let start = 0; start < end; start += PIECE) pieces.push(all.slice(start, start + PIECE));
+    return pieces;
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  #closed(code, reason) {
+    if (this.#lostAt !== 0) {
+      this.#retry();
+    } else if (code === ABNORMAL && this.#wasOpen && this.#token) {
+      this.#lose();
+    } else {
+      this.#forget();
+      this.#handlers.closed(code, reason, this.#wasOpen);
+    }
+  }
+
+  #lose() {
+    if (this.#lostAt !== 0 || !this.#token) return;
+    this.#lostAt = performance.now();
+    this.#socket.abandon();
+    this.#handlers.lost();
+    this.#retry();
+  }
+
+  #retry() {
+    clearTimeout(this.#timer);
+    if (performance.now() - this.#lostAt > KEEP_TRYING) {
+      this.#forget();
+      this.#handlers.closed(ABNORMAL, '', true);
+      return;
+    }
+    const pause = PAUSES[Math.min(this.#attempts, PAUSES.length - 1)] ?? 0;
+    this.#attempts += 1;
+    this.#timer = setTimeout(() => this.#attempt(), pause);
+  }
+
+  #retryNow() {
+    if (this.#lostAt === 0) return;
+    clearTimeout(this.#timer);
+    this.#socket.abandon();
+    this.#attempt();
+  }
+
+  #attempt() {
+    const query = new URLSearchParams({
+      sessionId: this.#sessionId,
+      resumeToken: this.#token,
+      lastSeq: String(this.#lastSeq),
+      heardBytes: String(this.#heardBytes),
+    });
+    this.#socket = this.#connect(`${this.#url}?${query}`);
+    this.#timer = setTimeout(() => {
+      this.#socket.abandon();
+      this.#retry();
+    }, OPEN_WITHIN);
+  }
+
+  #forget() {
+    clearTimeout(this.#timer);
+    removeEventListener('offline', this.#onOffline);
+    removeEventListener('online', this.#onOnline);
+  }
+}
