@@ -4,6 +4,7 @@
 //! and the process exits with 64. Nothing else in this crate reads a variable.
 
 mod emulator;
+mod store;
 mod survival;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
@@ -16,8 +17,9 @@ use voice_emulator::EmulatorConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
+pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
-use crate::telemetry::LogFormat;
+use crate::{store::StoreConfig, telemetry::LogFormat};
 
 /// Exit code of a wrong command line, environment or input file (`EX_USAGE` of sysexits).
 pub const EXIT_USAGE: u8 = 64;
@@ -159,6 +161,9 @@ pub struct ServeArgs {
     /// What keeps a call alive.
     #[command(flatten)]
     pub survival: SurvivalArgs,
+    /// What outlives a task.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
@@ -249,6 +254,8 @@ pub struct ServerConfig {
     pub engine: EngineConfig,
     /// How long calls get to end at shutdown.
     pub shutdown_grace: Duration,
+    /// Where the state of calls is kept.
+    pub store: StoreConfig,
 }
 
 /// Who answers the calls, and what is needed to reach it.
@@ -291,6 +298,7 @@ impl Default for ServerConfig {
             sonic_max_unsent: Duration::from_secs(3),
             engine: EngineConfig::default(),
             shutdown_grace: Duration::from_secs(110),
+            store: StoreConfig::default(),
         }
     }
 }
@@ -437,6 +445,7 @@ impl ServeArgs {
             ..EngineConfig::default()
         };
         self.survival.apply(&mut engine)?;
+        let store = self.store.config()?;
         Ok(ServerConfig {
             host: self.host,
             port: self.port,
@@ -454,6 +463,7 @@ impl ServeArgs {
             sonic_max_unsent: self.sonic_max_unsent,
             engine,
             shutdown_grace: self.shutdown_grace,
+            store,
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod healthcheck;
 mod http;
 mod reload;
 pub mod shutdown;
+pub mod store;
 pub mod telemetry;
 mod wiring;
 
@@ -25,6 +26,7 @@ use voice_wire::server::Version;
 
 use config::{BadSetting, ServerConfig};
 use http::State;
+use store::Vault;
 
 /// How long open connections get after the last call has ended.
 const CONNECTION_GRACE_SECONDS: u64 = 3;
@@ -73,6 +75,9 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// The session store does not answer.
+    #[error("SESSION_STORE: {0}")]
+    Store(#[from] voice_call::StoreError),
     /// Settings do not go with the files they name.
     #[error(transparent)]
     Setting(#[from] BadSetting),
@@ -102,8 +107,12 @@ impl Server {
             backend: wiring.backend,
             has_credentials: wiring.has_credentials,
         };
-        let ports =
-            Ports { sonic: wiring.sonic, catalog: catalog.clone(), executors: Arc::default() };
+        let ports = Ports {
+            sonic: wiring.sonic,
+            catalog: catalog.clone(),
+            executors: Arc::default(),
+            store: Arc::new(Vault::open(&config.store).await?),
+        };
         let model = config.engine.model;
         let engine = Engine::new(config.engine.clone(), ports, meters.clone(), identity.clone());
         let loaded = catalog.snapshot();

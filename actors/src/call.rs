@@ -15,6 +15,7 @@ pub mod workflow;
 
 #[cfg(feature = "chaos")]
 mod chaos;
+pub(crate) mod checkpoint;
 mod conversation;
 mod lifecycle;
 pub(crate) mod parking;
@@ -34,6 +35,7 @@ use voice_sonic::Renewal;
 use voice_wire::{ServerMessage, SessionConfig};
 
 use self::{
+    checkpoint::Checkpoint,
     exchange::{Exchange, SentText},
     farewell::Farewell,
     idle::Idle,
@@ -46,9 +48,9 @@ use self::{
     workflow::Walk,
 };
 use crate::{
-    client::{ClientActor, FromSocket, SocketSide, Tell, ToSocket},
+    client::{ClientActor, FromSocket, Seen, SocketSide, Tell, ToSocket},
     clock::Clock,
-    engine::{Engine, EngineConfig},
+    engine::{Engine, EngineConfig, Recalled},
     mailbox::{Outbox, Queued, control},
     policy::Policy,
     registry::{CallLease, EndCall, Seat},
@@ -105,10 +107,14 @@ pub(crate) struct CallActor {
     socket: SocketCell,
     /// How many sockets there were.
     connections: u32,
+    /// What another task knew of this call; taken when it begins.
+    before: Option<Checkpoint>,
     /// The right to come back, while it is not used.
     resume_token: Option<ResumeToken>,
     parked: Option<Parked>,
 
+    /// What the client asked for, and what that came to.
+    wish: SessionConfig,
     settings: CallSettings,
     renewal: Renewal,
     renewal_timer: Option<SpawnHandle>,
@@ -178,6 +184,25 @@ impl SocketCell {
 /// Starts a call on the worker that accepted its socket. What the socket receives goes into the
 /// returned outbox.
 pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outbox<FromSocket> {
+    start(engine, lease, socket, None)
+}
+
+/// Goes on with a call whose task is gone; its client got as far as `seen`.
+pub fn continue_call(
+    engine: &Engine,
+    lease: CallLease,
+    socket: SocketSide,
+    (recalled, seen): (Recalled, Seen),
+) -> Outbox<FromSocket> {
+    start(engine, lease, socket, Some((recalled, seen)))
+}
+
+fn start(
+    engine: &Engine,
+    lease: CallLease,
+    socket: SocketSide,
+    before: Option<(Recalled, Seen)>,
+) -> Outbox<FromSocket> {
     let meters = engine.meters().clone();
     let config = &engine.shared.config;
     let id = lease.id().clone();
@@ -189,14 +214,18 @@ pub fn start_call(engine: &Engine, lease: CallLease, socket: SocketSide) -> Outb
     let me = ctx.address();
     ctx.set_mailbox_capacity(SMALL_MAILBOX);
     let mut children = ChildSet::default();
-    let client = ClientActor::new(config, socket.out.clone(), &meters, me.clone().recipient());
+    let (recalled, seen) = before.unzip();
+    let to_call = me.clone().recipient();
+    let client =
+        ClientActor::new(config, socket.out.clone(), &meters, to_call, seen.unwrap_or_default());
     let (client, _) =
         children.spawn(Role::Client, CLIENT_MAILBOX, &me.clone().recipient(), &meters, client);
     let outbox = Outbox::new(client.clone().recipient(), Queue::FromSocket, &meters);
 
     let socket = SocketCell::new(socket);
-    let call =
+    let mut call =
         CallActor::new(engine.clone(), id, children, client, socket.clone(), end_reason.clone());
+    call.before = recalled.map(|recalled| recalled.0);
     meters.calls_started.inc();
     let (enrol, registry) = (lease.id().clone(), lease.registry());
     let abort = supervise::spawn_root(ctx.into_future(call), move |exit| {
@@ -271,8 +300,10 @@ impl CallActor {
             transfer: None,
             socket,
             connections: 1,
+            before: None,
             resume_token: None,
             parked: None,
+            wish,
             settings,
             renewal,
             renewal_timer: None,

@@ -181,6 +181,7 @@ impl ClientActor {
         socket: Recipient<Queued<ToSocket>>,
         meters: &Meters,
         call: Recipient<ClientEvent>,
+        seen: Seen,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -188,7 +189,7 @@ impl ClientActor {
             socket: Outbox::new(socket, Queue::ToSocket, meters),
             connection: Connection::FIRST,
             parked: false,
-            replay: Replay::default(),
+            replay: Replay::after(seen.last_seq, seen.heard_bytes.unwrap_or(0)),
             meters: meters.clone(),
             playout: Playout::new(config.playout_lead, config.playout_frame, config.playout_limit),
             outgoing: VecDeque::new(),

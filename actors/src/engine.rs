@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use voice_call::{Meters, SonicPort};
+use voice_call::{CallId, Meters, SessionStore, SonicPort};
 use voice_catalog::{Catalog, execute::Executors};
 use voice_sonic::{ModelFamily, RenewalLimits};
 use voice_wire::server::Version;
 
-use crate::{clock::Clock, transfer::TransferConfig};
+use crate::{call::checkpoint::Checkpoint, clock::Clock, transfer::TransferConfig};
 
 /// Everything a call needs from outside itself. Cheap to clone.
 #[derive(Clone)]
@@ -30,7 +30,12 @@ pub struct Ports {
     pub catalog: Catalog,
     /// Runs the tools of all calls.
     pub executors: Arc<Executors>,
+    /// Keeps the state of calls beyond their task.
+    pub store: Arc<dyn SessionStore>,
 }
+
+/// The state of a call whose task is gone.
+pub struct Recalled(pub(crate) Checkpoint);
 
 /// What the server says about itself to clients.
 #[derive(Debug, Clone)]
@@ -137,6 +142,18 @@ impl Engine {
     /// An engine from its parts.
     pub fn new(config: EngineConfig, ports: Ports, meters: Meters, identity: Identity) -> Self {
         Self { shared: Arc::new(Shared { config, ports, meters, identity }) }
+    }
+
+    /// Takes over the state of a call from a task that is gone, if the token is its own.
+    pub async fn recall(&self, call: &CallId, token: &str) -> Option<Recalled> {
+        match self.shared.ports.store.take(call, token).await {
+            Ok(state) => Checkpoint::read(&state?).map(Recalled),
+            Err(error) => {
+                self.shared.meters.store_errors.inc();
+                tracing::warn!(%error, %call, "the state of the call cannot be read");
+                None
+            }
+        }
     }
 
     /// The meters that its calls count on.

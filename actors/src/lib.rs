@@ -29,10 +29,10 @@ pub mod tools;
 pub mod transcript;
 pub mod transfer;
 
-pub use call::start_call;
+pub use call::{continue_call, start_call};
 pub use client::{Connection, FromSocket, Seen, SocketSide, ToSocket};
 pub use clock::Clock;
-pub use engine::{Engine, EngineConfig, Identity, Ports};
+pub use engine::{Engine, EngineConfig, Identity, Ports, Recalled};
 pub use mailbox::{Outbox, Queued};
 #[cfg(feature = "chaos")]
 pub use registry::chaos::Mishap;

@@ -128,8 +128,9 @@ impl Registry {
             Some(call) => call.send(parking::Claim { token }).await.ok().flatten(),
             None => None,
         };
-        let reason = if claimed.is_some() { "resumed" } else { "refused" };
-        self.meters.resumes.get_or_create(&ReasonLabel { reason }).inc();
+        if claimed.is_some() {
+            self.meters.resumes.get_or_create(&ReasonLabel { reason: "resumed" }).inc();
+        }
         claimed.map(|claimed| Claim(claimed, self.meters.clone())).ok_or(NoSuchCall)
     }
 

@@ -30,8 +30,8 @@ use serde::Deserialize;
 use tokio::task::AbortHandle;
 use voice_actors::mailbox::Offered;
 use voice_actors::{
-    CallLease, Claim, Connection, Engine, FromSocket, NoSuchCall, Outbox, Queued, Refusal, Seen,
-    SocketSide, ToSocket, start_call,
+    CallLease, Claim, Connection, Engine, FromSocket, NoSuchCall, Outbox, Queued, Recalled,
+    Refusal, Seen, SocketSide, ToSocket, continue_call, start_call,
 };
 use voice_call::{CallId, CloseCode, Meters, meters::ReasonLabel};
 use voice_wire::ServerMessage;
@@ -104,6 +104,8 @@ enum Arrival {
     NewInstead(CallLease, NoSuchCall),
     /// One that was there.
     Back(Claim, Seen),
+    /// One whose task is gone.
+    Recalled(CallLease, Recalled, Seen),
 }
 
 /// `GET /sonic?sessionId=<id>`: upgrades, or says why not.
@@ -140,13 +142,32 @@ async fn accept(
 async fn arrive(state: &State, Wish { id, back }: Wish) -> Result<Arrival, Refusal> {
     let registry = &state.registry;
     match (id, back) {
-        (Some(id), Some((token, seen))) => match registry.claim(id, token).await {
+        (Some(id), Some((token, seen))) => match registry.claim(id.clone(), token.clone()).await {
             Ok(claim) => Ok(Arrival::Back(claim, seen)),
-            // Not under the old id: it may be somebody else's.
-            Err(none) => Ok(Arrival::NewInstead(registry.admit(None).await?, none)),
+            Err(none) => recall(state, id, token, seen, none).await,
         },
         (id, _) => registry.admit(id).await.map(Arrival::New),
     }
+}
+
+/// Another task may have had the call.
+async fn recall(
+    state: &State,
+    id: CallId,
+    token: String,
+    seen: Seen,
+    none: NoSuchCall,
+) -> Result<Arrival, Refusal> {
+    if let Some(recalled) = state.engine.recall(&id, &token).await
+        && let Ok(lease) = state.registry.admit(Some(id)).await
+    {
+        let reason = ReasonLabel { reason: "recalled" };
+        state.meters.resumes.get_or_create(&reason).inc();
+        return Ok(Arrival::Recalled(lease, recalled, seen));
+    }
+    state.meters.resumes.get_or_create(&ReasonLabel { reason: "refused" }).inc();
+    // Not under the old id: it may be somebody else's.
+    Ok(Arrival::NewInstead(state.registry.admit(None).await?, none))
 }
 
 /// What the query says.
@@ -347,6 +368,10 @@ impl Actor for Socket {
                 (start_call(&self.engine, lease, socket), Connection::FIRST)
             }
             Arrival::Back(claim, seen) => claim.attach(socket, seen),
+            Arrival::Recalled(lease, recalled, seen) => {
+                let call = continue_call(&self.engine, lease, socket, (recalled, seen));
+                (call, Connection::FIRST)
+            }
         };
         self.line = Some(Line { to_call, connection, linger: None });
     }

@@ -18,6 +18,8 @@ use voice_catalog::{Catalog, Snapshot, SourceFile, Sources};
 use voice_sonic::ModelFamily;
 use voice_wire::server::Version;
 
+use crate::store::{MemoryShelf, Vault};
+
 use super::{State, headers, routes};
 use crate::wiring::AwsStatus;
 
@@ -56,8 +58,12 @@ fn state() -> Arc<State> {
         backend: "emulator",
         has_credentials: true,
     };
-    let ports =
-        Ports { sonic: Arc::new(NobodyThere), catalog: catalog.clone(), executors: Arc::default() };
+    let ports = Ports {
+        sonic: Arc::new(NobodyThere),
+        catalog: catalog.clone(),
+        executors: Arc::default(),
+        store: Arc::new(Vault::in_memory(MemoryShelf::default(), &[0; 32]).expect("a vault")),
+    };
     let engine = Engine::new(EngineConfig::default(), ports, meters.clone(), identity.clone());
     Arc::new(State::new(
         engine,

@@ -12,6 +12,7 @@ mod check;
 mod conversation;
 mod crash;
 mod endings;
+mod failover;
 mod faults;
 mod many_calls;
 mod pages;

@@ -1,11 +1,13 @@
 //! The connection of a client is lost: it comes back to the same call, hears all that it missed,
-//! and nobody else does.
+//! and nobody else does. If the task is gone, another one goes on with the call.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use voice_call::CallId;
 use voice_emulator::voice::{Accent, synthesize};
+
+use voice_s2s::store::{MemoryShelf, Shelf, StoreConfig};
 
 use crate::support::{Bench, Caller, House, TRANSFER, eventually, puppet};
 
@@ -220,4 +222,106 @@ async fn who_hangs_up_in_order_or_may_not_come_back_is_not_waited_for() {
     bench.call().await.hang_up().await;
     eventually("the end", || bench.ended("hung_up") == 1).await;
     bench.finish().await;
+}
+
+/// Two servers of one bank that share a session store, as two tasks share a Redis.
+async fn two_tasks() -> [Bench; 2] {
+    let store = StoreConfig { shelf: Shelf::Memory(MemoryShelf::default()), key: [7; 32] };
+    let task = |store: StoreConfig| async {
+        Bench::with(|config, _| {
+            config.engine.resume_window = Some(Duration::from_secs(30));
+            config.store = store;
+        })
+        .await
+    };
+    [task(store.clone()).await, task(store).await]
+}
+
+/// What stands for the death of the first task: nobody there knows the call any more.
+async fn kill(bench: &Bench, ticket: &Ticket) {
+    let id: CallId = ticket.id.parse().expect("an id");
+    let registry = bench.server.registry();
+    assert!(registry.inject(&id, None, voice_actors::Mishap::Panic).await);
+    eventually("the death", || registry.active() == 0).await;
+}
+
+#[actix_web::test]
+async fn when_a_task_dies_another_one_goes_on_from_the_last_turn() {
+    let [first, second] = two_tasks().await;
+    let mut caller = Caller::connect(&first.sonic("")).await;
+    caller.configure(json!({"voiceId": "amy"})).await;
+    caller.final_line("assistant").await;
+    caller.type_text("What is my balance?").await;
+    caller.final_line("assistant").await;
+    caller.type_text("4021").await;
+    caller.final_line("assistant").await;
+    caller.message("token_usage").await;
+    let tokens = caller.messages("token_usage").last().expect("tokens")["inputTokens"].as_u64();
+    let ticket = Ticket::of(&caller);
+    kill(&first, &ticket).await;
+
+    let mut caller = come_back(&second, &ticket).await;
+    // The code is understood, since the account number was said to the task before.
+    caller.type_text("1188").await;
+    let result = caller
+        .until("the balance", |m| {
+            m["type"] == "tool_result" && m["toolName"] == "get_account_balance"
+        })
+        .await;
+    assert!(result["toolResult"]["error"].is_null(), "{result}");
+    caller.final_line("assistant").await;
+    caller.message("token_usage").await;
+    let later = caller.messages("token_usage").last().expect("tokens")["inputTokens"].as_u64();
+    assert!(later > tokens, "the count goes on: {later:?} after {tokens:?}");
+    assert!(caller.messages("session_start").is_empty(), "the chat is not cleared");
+    assert!(caller.messages("error").is_empty(), "{}", caller.story());
+    let seqs: Vec<u64> = caller.all_messages().filter_map(|m| m["seq"].as_u64()).collect();
+    assert!(seqs.iter().all(|seq| *seq > ticket.last_seq), "the numbers go on: {seqs:?}");
+    let sessions = second.observer().sessions();
+    let events = &sessions.first().expect("a stream").events;
+    assert!(events.iter().any(|event| event.contains(r#""voiceId":"amy""#)), "its settings");
+    assert!(events.iter().any(|event| event.contains("4021")), "its history");
+    caller.hang_up().await;
+    second.finish().await;
+    first.finish().await;
+}
+
+#[actix_web::test]
+async fn a_question_that_the_dead_task_left_unanswered_is_answered() {
+    let [first, second] = two_tasks().await;
+    let mut caller = first.greeted().await;
+    caller.type_text("What are your opening hours?").await;
+    caller.final_line("user").await;
+    let ticket = Ticket::of(&caller);
+    kill(&first, &ticket).await;
+    let mut caller = come_back(&second, &ticket).await;
+    caller.final_line("assistant").await;
+    caller.audio().await;
+    caller.hang_up().await;
+    second.finish().await;
+    first.finish().await;
+}
+
+#[actix_web::test]
+async fn a_restart_sends_clients_to_another_task_and_a_hang_up_leaves_nothing() {
+    let [first, second] = two_tasks().await;
+    let mut caller = first.greeted().await;
+    let ended = first.greeted().await;
+    let gone = Ticket::of(&ended);
+    ended.hang_up().await;
+    first.server.registry().drain(Duration::from_secs(5)).await;
+    assert_eq!(caller.closed().await.0, 1012);
+    let ticket = Ticket::of(&caller);
+    let mut caller = come_back(&second, &ticket).await;
+    caller.type_text("What are your opening hours?").await;
+    caller.final_line("assistant").await;
+    // One token, one return; and nothing is kept of a call that ended.
+    for bad in [ticket, gone] {
+        let mut late = Caller::connect(&second.sonic(&bad.query())).await;
+        late.error("resume_failed").await;
+        late.hang_up().await;
+    }
+    caller.hang_up().await;
+    second.finish().await;
+    first.finish().await;
 }

@@ -302,7 +302,7 @@ impl Handler<ClientEvent> for CallActor {
 impl Handler<LineUpdated> for CallActor {
     type Result = ();
 
-    fn handle(&mut self, line: LineUpdated, _: &mut Self::Context) {
+    fn handle(&mut self, line: LineUpdated, ctx: &mut Self::Context) {
         self.follow_tags(&line.steps);
         if line.text.is_empty() {
             return;
@@ -310,6 +310,7 @@ impl Handler<LineUpdated> for CallActor {
         self.ledger.note_line(&line.id, line.speaker, &line.text, line.is_final);
         if line.is_final {
             self.line_said(&line);
+            self.checkpoint(ctx);
         }
         let role = match line.speaker {
             Speaker::User => Voice::User,

@@ -98,6 +98,29 @@ impl Ledger {
         lines.into_iter().map(message).collect()
     }
 
+    /// All lines, oldest first, for another task.
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = (Speaker, &str)> {
+        self.lines.iter().map(|line| (line.speaker, line.text.as_str()))
+    }
+
+    /// Goes on from what another task knew. What the caller said last and nobody has answered is
+    /// left out, and returned: it is to be said again.
+    pub fn restore(
+        &mut self,
+        lines: impl IntoIterator<Item = (Speaker, String)>,
+        usage: TokenCounts,
+    ) -> Vec<String> {
+        self.before = usage;
+        for (number, (speaker, text)) in lines.into_iter().enumerate() {
+            self.push(Said { id: format!("before-{number}"), speaker, text, is_final: true });
+        }
+        let mut unanswered = Vec::new();
+        while let Some(last) = self.lines.pop_back_if(|line| line.speaker == Speaker::User) {
+            unanswered.insert(0, last.text);
+        }
+        unanswered
+    }
+
     /// What the caller said last must not be said again, nor, with `answered`, what the assistant
     /// has begun to answer.
     pub fn forget_last_question(&mut self, answered: bool) {
@@ -211,6 +234,20 @@ mod tests {
         let open = ledger.close_open_lines();
         assert_eq!((open.len(), open[0].text.as_str()), (1, "I was about"));
         assert_eq!(ledger.close_open_lines(), []);
+    }
+
+    #[test]
+    fn another_task_goes_on_where_this_one_was() {
+        let mut ledger = Ledger::default();
+        ledger.note_line("1", Speaker::User, "hello", true);
+        ledger.note_line("2", Speaker::Assistant, "Yes?", true);
+        ledger.note_line("3", Speaker::User, "my balance", true);
+        let lines: Vec<_> = ledger.lines().map(|(who, text)| (who, text.to_owned())).collect();
+        let usage = TokenCounts { input_text: 7, ..TokenCounts::default() };
+        let mut other = Ledger::default();
+        assert_eq!(other.restore(lines, usage), ["my balance"]);
+        assert_eq!(texts(other.history(&[], false)), ["hello", "Yes?"]);
+        assert_eq!(other.usage().input_text, 7);
     }
 
     #[test]

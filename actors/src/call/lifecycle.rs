@@ -23,13 +23,19 @@ impl CallActor {
     /// The call is accepted: greet the client and wait a moment for its settings.
     pub(super) fn begin(&mut self, ctx: &mut Context<Self>) {
         tracing::info!(backend = self.engine.shared.identity.backend, "call started");
-        let hello = self.hello(false);
+        let before = self.before.take();
+        let hello = self.hello(before.is_some());
         self.tell(hello);
         for role in [Role::Transcriber, Role::Tools, Role::Transfer] {
             self.spawn_helper(role, ctx);
         }
-        let window = self.config().config_window;
-        ctx.run_later(window, |call, ctx| call.open_first_stream(ctx));
+        match before {
+            Some(before) => self.restore(before, ctx),
+            None => {
+                let window = self.config().config_window;
+                ctx.run_later(window, |call, ctx| call.open_first_stream(ctx));
+            }
+        }
         ctx.run_interval(self.config().probe_interval, |call, ctx| call.probe(ctx));
     }
 
@@ -80,6 +86,7 @@ impl CallActor {
         for problem in problems {
             self.complain(problem.code, problem.message, false);
         }
+        self.wish = wish;
         let changes_stream = settings.session != self.settings.session;
         self.settings = settings;
         self.walk.link(&self.settings.workflows);
@@ -104,6 +111,9 @@ impl CallActor {
         self.farewell = None;
         self.handover = None;
         self.parked = None;
+        let token = self.resume_token.take();
+        // A client that is sent away by a restart comes back to another task.
+        self.forget_checkpoint(token.filter(|_| reason != EndReason::Draining));
         let (code, text) = reason.close();
         let finish = FinishClient { code, reason: text.chars().take(120).collect() };
         control(&to(&self.client), finish);

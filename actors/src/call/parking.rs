@@ -102,7 +102,8 @@ impl Handler<Claim> for CallActor {
         if !valid || self.is_ending() {
             return MessageResult(None);
         }
-        self.resume_token = None;
+        let used = self.resume_token.take();
+        self.forget_checkpoint(used);
         self.connections += 1;
         MessageResult(Some(Claimed {
             connection: Connection(self.connections),
@@ -130,5 +131,6 @@ impl Handler<Return> for CallActor {
         (old.cut)();
         control(&to(&self.client), Reattach { connection, socket: out, seen, hello });
         self.caller_active(ctx);
+        self.checkpoint(ctx);
     }
 }

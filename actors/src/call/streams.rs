@@ -202,6 +202,7 @@ impl CallActor {
             self.tell(ServerMessage::Reconnected { message: "The voice service is back".into() });
         }
         self.say_what_is_left();
+        self.checkpoint(ctx);
         self.idle.caller_active(self.now());
         self.settle(ctx);
     }

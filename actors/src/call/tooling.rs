@@ -188,6 +188,7 @@ impl CallActor {
             Some(Builtin::EndCall) => self.say_farewell(EndReason::Completed, ctx),
             _ => {}
         }
+        self.checkpoint(ctx);
         self.settle(ctx);
     }
 }

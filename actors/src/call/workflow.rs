@@ -17,9 +17,11 @@
 mod facts;
 mod moving;
 mod refusal;
+mod saved;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use voice_catalog::{
     ADVANCE_WORKFLOW, Builtin, Edge, Node, NodeKind, Snapshot, Workflow, name::fold,
@@ -27,6 +29,7 @@ use voice_catalog::{
 
 use self::facts::Facts;
 pub use self::refusal::{Refusal, Why};
+pub use self::saved::SavedWalk;
 
 /// The tool by which the model moves on.
 pub const ADVANCE: &str = ADVANCE_WORKFLOW;
@@ -36,7 +39,7 @@ const DEPTH: usize = 8;
 const UNTOLD: usize = 256;
 
 /// What is done at the present step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Work {
     /// The tool or the sub-workflow of the step has still to succeed.
     Todo,

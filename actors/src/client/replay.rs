@@ -28,6 +28,11 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// Goes on counting where another task was.
+    pub fn after(last: u64, sent: u64) -> Self {
+        Self { last, sent, ..Self::default() }
+    }
+
     /// Numbers a message, which is a JSON object, and keeps it. Returns it with its number.
     pub fn message(&mut self, json: &str) -> String {
         self.last += 1;

@@ -19,6 +19,6 @@ pub use epoch::Epoch;
 pub use fault::{FaultKind, Remedy, StreamFault};
 pub use id::{CallId, InvalidCallId};
 pub use meters::Meters;
-pub use port::{SonicPort, SonicReceiver, SonicSender, SonicStream};
+pub use port::{SessionStore, SonicPort, SonicReceiver, SonicSender, SonicStream, StoreError};
 pub use role::Role;
 pub use token::ResumeToken;

@@ -57,6 +57,8 @@ pub struct Meters {
     pub parked_calls: Gauge,
     /// Clients that came back to their call, or wanted to, by what became of it.
     pub resumes: Family<ReasonLabel, Counter>,
+    /// States of calls that could not be kept or read.
+    pub store_errors: Counter,
     /// Sockets that are open.
     pub open_sockets: Gauge,
     /// Streams to Nova Sonic that are open or being opened.
@@ -108,6 +110,7 @@ impl Meters {
         r.register("active_calls", "Calls in progress", self.active_calls.clone());
         r.register("parked_calls", "Calls that wait for their client", self.parked_calls.clone());
         r.register("resumes", "Returns of clients, by outcome", self.resumes.clone());
+        r.register("store_errors", "Failures of the session store", self.store_errors.clone());
         r.register("open_sockets", "Open client sockets", self.open_sockets.clone());
         r.register("open_streams", "Open Nova Sonic streams", self.open_streams.clone());
         r.register("live_children", "Live child actors", self.live_children.clone());

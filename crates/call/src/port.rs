@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
 
-use crate::fault::StreamFault;
+use crate::{CallId, ResumeToken, fault::StreamFault};
 
 /// Opens streams to Nova Sonic.
 pub trait SonicPort: Send + Sync + 'static {
@@ -52,3 +52,30 @@ pub enum SendRefused {
     #[error("the stream is closed")]
     Closed,
 }
+
+/// Keeps what a call must not forget when its task dies, for the client that comes back to
+/// another one.
+pub trait SessionStore: Send + Sync + 'static {
+    /// Keeps the state of a call under its token, in place of what was there.
+    fn keep(
+        &self,
+        call: &CallId,
+        token: &ResumeToken,
+        state: Vec<u8>,
+    ) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// Takes out the state of a call, if the token is its own: that is good for one return.
+    fn take(
+        &self,
+        call: &CallId,
+        token: &str,
+    ) -> BoxFuture<'static, Result<Option<Vec<u8>>, StoreError>>;
+
+    /// Forgets what is kept under a token.
+    fn forget(&self, token: &ResumeToken) -> BoxFuture<'static, Result<(), StoreError>>;
+}
+
+/// The store does not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the session store: {0}")]
+pub struct StoreError(pub String);

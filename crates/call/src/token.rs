@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn only_the_token_itself_matches_and_no_log_shows_it() {
         let token = ResumeToken::random();
-        assert!(token.matches(&token.reveal().to_owned()));
+        assert!(token.clone().matches(token.reveal()));
         for wrong in ["", &token.reveal()[1..], ResumeToken::random().reveal()] {
             assert!(!token.matches(wrong));
         }

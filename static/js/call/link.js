@@ -5,7 +5,7 @@
  * gets the same call. What the caller says meanwhile is kept and sent then. Who listens here
  * hears of a loss and of the return, and otherwise of one line that never broke.
  *
- *             closed without a word,
+ *             closed without a word, restart,
  *             offline, no pong                       `connected`, resumed
  *   attached ─────────────────────────▶ lost ───────────────────────────────▶ attached
  *      │ closed in order                  │ out of time, or refused
@@ -35,8 +35,9 @@ const PIECE = 16_000;
 /** Messages that wait while there is no connection. */
 const MAX_WAITING = 16;
 
-/** The close code of a connection that ended without a close frame. */
+/** A connection that ended without a close frame, and a server that restarts. Close codes. */
 const ABNORMAL = 1006;
+const RESTART = 1012;
 
 /**
  * @typedef {object} LinkHandlers
@@ -185,7 +186,7 @@ export class CallLink {
   #closed(code, reason) {
     if (this.#lostAt !== 0) {
       this.#retry();
-    } else if (code === ABNORMAL && this.#wasOpen && this.#token) {
+    } else if ((code === ABNORMAL || code === RESTART) && this.#wasOpen && this.#token) {
       this.#lose();
     } else {
       this.#forget();

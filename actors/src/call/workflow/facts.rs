@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use voice_catalog::{Tool, name::fold};
 
@@ -57,7 +58,7 @@ const NEGATIVE: [&str; 20] = [
 ];
 
 /// A value and how well it is founded.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Fact {
     value: Value,
     /// It is what the model put into a call, not what a tool answered.
@@ -65,7 +66,7 @@ struct Fact {
 }
 
 /// The facts, by name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Facts(BTreeMap<String, Fact>);
 
 impl Facts {

@@ -1,0 +1,208 @@
+//! Two tasks behind a load balancer, and a Redis: one task is killed, and its client goes on at
+//! the other. HAProxy and Redis are the real ones, the tasks are processes of the program.
+//!
+//! Without `haproxy` and `redis-server` on the machine the test is skipped, unless
+//! `OUTSIDE=required` says that it has to run; `tests/run` installs both and says so.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use redis::AsyncCommands;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+};
+
+use crate::support::{Caller, DEADLINE};
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// The path of a program, where it is installed.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    // Debian keeps daemons where not every PATH leads.
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// A program that ends with the test.
+fn run(program: &Path, args: &[&str]) -> Child {
+    Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts")
+}
+
+/// Waits until something listens there.
+async fn listening(port: u16) {
+    let listens = tokio::time::timeout(DEADLINE, async {
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    listens.await.expect("it listens");
+}
+
+/// One task.
+struct Task {
+    child: Child,
+    port: u16,
+}
+
+impl Task {
+    async fn start(redis: u16) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_voice-s2s"))
+            .args(["serve", "--port", "0", "--log", "json", "--greeting-delay", "0.05"])
+            .env("SESSION_STORE", format!("redis://127.0.0.1:{redis}"))
+            .env("SESSION_STORE_KEY", KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the server starts");
+        let stdout = child.stdout.take().expect("its output");
+        let mut lines = BufReader::new(stdout).lines();
+        let port = tokio::time::timeout(DEADLINE, async {
+            loop {
+                let line = lines.next_line().await.expect("output").expect("it is ready");
+                let line: Value = serde_json::from_str(&line).unwrap_or_default();
+                if let Some(port) = line["url"].as_str().and_then(|url| url.rsplit(':').next()) {
+                    return port.trim_end_matches('/').parse().expect("a port");
+                }
+            }
+        });
+        let port = port.await.expect("ready in time");
+        // Whatever else it says is read and thrown away.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, port }
+    }
+
+    /// Calls that it holds, as its metrics tell.
+    async fn calls(&self) -> u64 {
+        let mut tcp = TcpStream::connect(("127.0.0.1", self.port)).await.expect("a connection");
+        let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        tcp.write_all(request.as_bytes()).await.expect("a request");
+        let mut answer = String::new();
+        tcp.read_to_string(&mut answer).await.expect("an answer");
+        let gauge = |line: &&str| !line.starts_with('#') && line.contains("active_calls ");
+        let line = answer.lines().find(gauge).expect("the gauge");
+        line.rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a number")
+    }
+}
+
+/// Connects through the load balancer, which may still believe in a dead task.
+async fn connect(url: &str) -> Caller {
+    let connected = tokio::time::timeout(DEADLINE, async {
+        loop {
+            match Caller::try_connect(url).await {
+                Ok(caller) => return caller,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    });
+    connected.await.expect("a connection")
+}
+
+#[actix_web::test]
+async fn a_client_of_a_killed_task_goes_on_at_another_one() {
+    let (Some(haproxy), Some(redis_server)) = (find("haproxy"), find("redis-server")) else {
+        let required = std::env::var_os("OUTSIDE").is_some_and(|value| value == "required");
+        assert!(!required, "haproxy and redis-server are not installed");
+        return println!("skipped: haproxy and redis-server are not installed");
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let (redis_port, balancer) = (free_port(), free_port());
+    let port = redis_port.to_string();
+    let redis_args = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+    let _redis = run(&redis_server, &redis_args);
+    listening(redis_port).await;
+    let mut tasks = [Task::start(redis_port).await, Task::start(redis_port).await];
+    let config = format!(
+        "defaults\n mode http\n timeout connect 1s\n timeout client 60s\n timeout server 60s\n \
+         timeout tunnel 1h\n retries 3\n option redispatch 1\n\
+         frontend web\n bind 127.0.0.1:{balancer}\n default_backend tasks\n\
+         backend tasks\n balance roundrobin\n option httpchk GET /health\n \
+         server one 127.0.0.1:{} check inter 200ms fall 1 rise 1\n \
+         server two 127.0.0.1:{} check inter 200ms fall 1 rise 1\n",
+        tasks[0].port, tasks[1].port
+    );
+    let file = dir.path().join("haproxy.cfg");
+    std::fs::write(&file, config).expect("a file");
+    let _haproxy = run(&haproxy, &["-db", "-f", &file.display().to_string()]);
+    listening(balancer).await;
+
+    let url = |query: &str| format!("ws://127.0.0.1:{balancer}/sonic{query}");
+    let mut caller = connect(&url("")).await;
+    caller.configure(json!({})).await;
+    caller.final_line("assistant").await;
+    caller.type_text("What is my balance?").await;
+    caller.final_line("assistant").await;
+    caller.type_text("4021").await;
+    caller.final_line("assistant").await;
+    let connected = caller.messages("connected")[0].clone();
+    let text = |key: &str| connected[key].as_str().expect(key).to_owned();
+    let last_seq = caller.all_messages().filter_map(|m| m["seq"].as_u64()).max().expect("numbers");
+    let back = format!(
+        "?sessionId={}&resumeToken={}&lastSeq={last_seq}&heardBytes={}",
+        text("sessionId"),
+        text("resumeToken"),
+        caller.heard().len() * 2
+    );
+
+    // Nobody who reads the store learns what was said, nor how to come back.
+    let client = redis::Client::open(format!("redis://127.0.0.1:{redis_port}")).expect("a URL");
+    let mut store = client.get_multiplexed_async_connection().await.expect("a connection");
+    let keys: Vec<String> = store.keys("*").await.expect("keys");
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    let state: Vec<u8> = store.get(&keys[0]).await.expect("a state");
+    assert!(!state.windows(4).any(|bytes| bytes == b"4021"), "in clear text");
+    assert!(!keys[0].contains(&text("resumeToken")));
+    assert!(store.ttl::<_, i64>(&keys[0]).await.expect("a time") > 0, "it is kept for ever");
+
+    let mut holder = usize::MAX;
+    for (number, task) in tasks.iter().enumerate() {
+        if task.calls().await == 1 {
+            holder = number;
+        }
+    }
+    tasks[holder].child.start_kill().expect("SIGKILL");
+    tasks[holder].child.wait().await.expect("it is dead");
+    caller.closed().await;
+
+    let mut caller = connect(&url(&back)).await;
+    assert_eq!(caller.message("connected").await["resumed"], true);
+    caller.type_text("1188").await;
+    let is_balance =
+        |m: &Value| m["type"] == "tool_result" && m["toolName"] == "get_account_balance";
+    let result = caller.until("the balance", is_balance).await;
+    assert!(result["toolResult"]["error"].is_null(), "{result}");
+    caller.final_line("assistant").await;
+    assert!(caller.messages("session_start").is_empty(), "the chat is not cleared");
+
+    let mut thief = connect(&url(&back)).await;
+    thief.error("resume_failed").await;
+    thief.hang_up().await;
+    caller.hang_up().await;
+    let none = tokio::time::timeout(DEADLINE, async {
+        while !store.keys::<_, Vec<String>>("*").await.expect("keys").is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    none.await.expect("nothing is kept of a call that ended");
+}
