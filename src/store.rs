@@ -74,12 +74,15 @@ impl fmt::Debug for Shelf {
     }
 }
 
-/// States in memory, each with its end.
+/// Sealed states, each with its end.
+type States = HashMap<String, (Instant, Vec<u8>)>;
+
+/// States in memory.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryShelf(Arc<Mutex<HashMap<String, (Instant, Vec<u8>)>>>);
+pub struct MemoryShelf(Arc<Mutex<States>>);
 
 impl MemoryShelf {
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, (Instant, Vec<u8>)>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut States) -> T) -> T {
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         states.retain(|_, (end, _)| *end > now);

@@ -225,7 +225,7 @@ fn start(
     let socket = SocketCell::new(socket);
     let mut call =
         CallActor::new(engine.clone(), id, children, client, socket.clone(), end_reason.clone());
-    call.before = recalled.map(|recalled| recalled.0);
+    call.before = recalled.map(|recalled| *recalled.0);
     meters.calls_started.inc();
     let (enrol, registry) = (lease.id().clone(), lease.registry());
     let abort = supervise::spawn_root(ctx.into_future(call), move |exit| {

@@ -35,7 +35,7 @@ pub struct Ports {
 }
 
 /// The state of a call whose task is gone.
-pub struct Recalled(pub(crate) Checkpoint);
+pub struct Recalled(pub(crate) Box<Checkpoint>);
 
 /// What the server says about itself to clients.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ impl Engine {
     /// Takes over the state of a call from a task that is gone, if the token is its own.
     pub async fn recall(&self, call: &CallId, token: &str) -> Option<Recalled> {
         match self.shared.ports.store.take(call, token).await {
-            Ok(state) => Checkpoint::read(&state?).map(Recalled),
+            Ok(state) => Checkpoint::read(&state?).map(|checkpoint| Recalled(Box::new(checkpoint))),
             Err(error) => {
                 self.shared.meters.store_errors.inc();
                 tracing::warn!(%error, %call, "the state of the call cannot be read");

@@ -1,6 +1,7 @@
 //! System tests: the real server on a free port, the real AWS SDK, the emulator behind it on a
 //! real socket, and callers over real WebSockets. One file per behaviour.
 
+#![expect(clippy::print_stdout, reason = "figures for whoever runs a test with --nocapture")]
 #![expect(clippy::expect_used, reason = "what a test stands on must hold, or the test has failed")]
 
 mod support;

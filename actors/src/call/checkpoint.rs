@@ -8,6 +8,7 @@ use voice_sonic::{Speaker, TokenCounts};
 use voice_wire::SessionConfig;
 
 use super::{CallActor, exchange::SentText, settings, workflow::SavedWalk};
+use crate::supervise;
 
 /// Bytes that a checkpoint may have. The oldest lines go first.
 const LIMIT: usize = 64 * 1024;
@@ -99,11 +100,12 @@ impl CallActor {
     pub(super) fn forget_checkpoint(&self, token: Option<ResumeToken>) {
         if let Some(token) = token {
             let forgotten = self.engine.shared.ports.store.forget(&token);
-            actix::spawn(async move {
+            let forgotten = async move {
                 if let Err(error) = forgotten.await {
                     tracing::warn!(%error, "the state of a call was not forgotten");
                 }
-            });
+            };
+            supervise::spawn_root(forgotten, |_| ());
         }
     }
 
