@@ -85,6 +85,29 @@ async fn missing_permission_ends_the_call_with_the_cause_in_words() {
     bench.finish().await;
 }
 
+/// On the phone a human takes over when nothing else helps.
+#[actix_web::test]
+async fn a_phone_call_whose_service_is_gone_goes_to_a_human() {
+    let bench = Bench::with(|config, emulator| {
+        config.engine.config_window = Duration::from_secs(20);
+        emulator.faults = vec![Fault {
+            moment: FaultMoment::AfterEvents(1),
+            kind: exception(ExceptionKind::Validation, "Invalid input request."),
+            scope: FaultScope::Every,
+        }];
+    })
+    .await;
+    let mut caller = Caller::connect(&bench.sonic("")).await;
+    caller.configure(serde_json::json!({"channel": "phone"})).await;
+    let error = caller.error("invalid").await;
+    assert_eq!(error["fatal"], false);
+    let transfer = caller.message("transferToAgent").await;
+    assert!(transfer["reason"].as_str().is_some_and(|why| why.contains("not available")));
+    caller.hang_up().await;
+    eventually("the end", || bench.ended("transferred") == 1).await;
+    bench.finish().await;
+}
+
 #[actix_web::test]
 async fn events_nobody_knows_and_padding_harm_nothing() {
     let unknown = Fault {

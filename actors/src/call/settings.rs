@@ -27,6 +27,8 @@ pub struct CallSettings {
     pub workflows: Vec<String>,
     /// The caller's time zone, for tools.
     pub timezone: Option<String>,
+    /// Whether the caller is on the phone, where a human can take over.
+    pub phone: bool,
 }
 
 /// A wish that cannot be met.
@@ -53,6 +55,10 @@ pub fn resolve(
             "unsupported_brain_mode",
             format!("config.brainMode {mode:?} is not available; the call goes on with raw_nova"),
         );
+    }
+    if let Some(channel) = wish.channel.as_deref().filter(|c| !matches!(*c, "phone" | "web")) {
+        let message = format!("config.channel {channel:?} is neither phone nor web; web is taken");
+        problem("unknown_channel", message);
     }
     let persona = persona_of(wish, engine, catalog, &mut problem);
     let persona_config = |key: &str| {
@@ -145,6 +151,7 @@ pub fn resolve(
         idle_timeout,
         idle_checks: wish.inactivity_max_checks.unwrap_or(engine.idle_checks),
         greets: wish.greeting_enabled.unwrap_or(true),
+        phone: wish.channel.as_deref() == Some("phone"),
         workflows,
         timezone: wish.user_timezone.clone(),
     };

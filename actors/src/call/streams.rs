@@ -441,6 +441,7 @@ impl CallActor {
         self.answer_cut_off |= left.cut_off;
     }
 
+    /// Nothing helps any more: in words, or by way of a human.
     fn end_with_apology(&mut self, reason: EndReason, kind: FaultKind, ctx: &mut Context<Self>) {
         let message = match kind {
             FaultKind::AccessDenied => {
@@ -449,6 +450,13 @@ impl CallActor {
             FaultKind::NotFound => "The configured voice model does not exist in this region.",
             _ => "The voice service is not available. Please call again later.",
         };
+        if self.settings.phone && !self.transferred {
+            // A caller on the phone is not left with an apology.
+            self.complain(kind.as_str(), message, false);
+            self.lose_stream();
+            let input = serde_json::json!({"reason": "The voice service is not available"});
+            return self.transfer_called(input, ctx);
+        }
         self.complain(kind.as_str(), message, true);
         self.end(reason, ctx);
     }

@@ -108,7 +108,15 @@ impl CallActor {
             return;
         }
         tracing::info!(reason = request.reason, "transfer to an agent");
-        let handover = Handover::new(request, &self.config().transfer, self.now());
+        let now = self.now();
+        let mut handover = Handover::new(request, &self.config().transfer, now);
+        if self.streams.serving().is_none() {
+            // Nothing more is said.
+            handover.turn_ended();
+            if !self.hearing {
+                handover.heard(now);
+            }
+        }
         // What the model does besides is of no account any more.
         self.farewell = None;
         self.handover = Some(handover);

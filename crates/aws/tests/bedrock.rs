@@ -191,7 +191,7 @@ async fn refusals_at_the_door_are_sorted() {
         (Refusal::ModelNotReady, FaultKind::Service),
         (Refusal::InternalServer, FaultKind::Service),
         (Refusal::ServiceUnavailable, FaultKind::Unavailable),
-        (Refusal::ExpiredToken, FaultKind::AccessDenied),
+        (Refusal::ExpiredToken, FaultKind::ExpiredCredentials),
     ];
     for (refusal, kind) in cases {
         let emulator = with_fault(Fault::at_open(Injected::Refuse(refusal)));

@@ -51,6 +51,8 @@ pub struct Feedback {
 pub struct SessionConfig {
     /// `raw_nova` is the one mode there is.
     pub brain_mode: Option<String>,
+    /// `phone` when a human can take the line over at any time; else `web`.
+    pub channel: Option<String>,
     /// A voice of Nova Sonic, such as `matthew`.
     pub voice_id: Option<String>,
     /// A persona of the catalog, by id; an explicit `systemPrompt` prevails.

@@ -45,6 +45,7 @@ const SERVER = {
   transcript_unavailable: ['The transcript stops here', 'The call goes on; what is said is no longer shown.'],
   transfer_unavailable: ['The assistant cannot put you through to a person', 'The call goes on. To try once more, hang up and call again.'],
   unknown_persona: ['The server does not know this persona', 'It keeps the one it had. Reload the page to see which there are.'],
+  unknown_channel: ['The server does not know this channel', 'The call goes on as one from the web.'],
   unknown_voice: ['The server does not know this voice', 'It keeps the one it had. Reload the page to see which there are.'],
   protocol_violation: ['The server ended the call: the page broke the rules', 'Reload the page and call again.'],
   internal_error: ['Something broke in the server', 'Call again. Its log says more.'],
