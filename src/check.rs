@@ -1,17 +1,22 @@
 //! `voice-s2s check`: tools, workflows, prompts and settings, held to what the server demands.
 //!
-//! It finds what would keep a server from starting, with the same code, and starts nothing. For
+//! It finds what would keep a server from starting, with the same code, and takes no calls. For
 //! people, for CI, and for editors (`--json`, `--schemas`).
 
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::Context;
 use serde::Serialize;
-use voice_catalog::{Problem, Problems, Severity, Snapshot, schema::Format};
+use voice_catalog::{
+    Catalog, Dirs, Problem, Problems, Rules, Severity, Snapshot,
+    execute::{ClientOptions, Clients},
+    schema::Format,
+};
 
 use crate::config::{self, BadSetting, CheckArgs, EXIT_USAGE, ServeArgs};
 
@@ -65,12 +70,13 @@ pub fn examine(args: ServeArgs) -> Report {
     let (dirs, rules) = (args.dirs(), args.rules());
     let mut problems = Vec::new();
     let config = args.into_config().map_err(|error| problems.push(of_setting(&error))).ok();
-    let (snapshot, found) = match Snapshot::load_by(&dirs, &rules) {
+    let options = config.as_ref().map(|config| config.tools.clone()).unwrap_or_default();
+    let (snapshot, found) = match load(dirs, rules, options) {
         Ok((snapshot, warnings)) => (Some(snapshot), warnings),
         Err(Problems(found)) => (None, found),
     };
     if let Some(config) = &config {
-        let bad = config::contradictions(config, snapshot.as_ref());
+        let bad = config::contradictions(config, snapshot.as_deref());
         problems.extend(bad.iter().map(of_setting));
     }
     problems.extend(found);
@@ -80,6 +86,32 @@ pub fn examine(args: ServeArgs) -> Report {
         prompts: snapshot.prompts().len(),
     });
     Report::new(problems, catalog)
+}
+
+/// What a server would load; it asks the MCP servers of the configuration, as a server does.
+fn load(
+    dirs: Dirs,
+    rules: Rules,
+    options: ClientOptions,
+) -> Result<(Arc<Snapshot>, Vec<Problem>), Problems> {
+    let failed = |what: String| {
+        let remedy = "Free some memory and threads, then check again.";
+        Problems(vec![of_configuration(what, remedy.to_owned())])
+    };
+    // On a thread of its own, so that it can be called from within a runtime.
+    let loading = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+        let clients = Clients::new(options).map_err(|error| failed(error.to_string()))?;
+        let opened = Catalog::open_completed(dirs, rules, Arc::new(clients));
+        runtime.block_on(opened).map(|(catalog, warnings)| (catalog.snapshot(), warnings))
+    });
+    loading.join().unwrap_or_else(|_| {
+        Err(Problems(vec![of_configuration(
+            "the check itself broke".to_owned(),
+            "Report this, please.".to_owned(),
+        )]))
+    })
 }
 
 fn of_setting(error: &BadSetting) -> Problem {

@@ -6,19 +6,21 @@
 mod emulator;
 mod store;
 mod survival;
+mod tools;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use voice_actors::EngineConfig;
 use voice_aws::{BedrockConfig, Credentials};
-use voice_catalog::{Dirs, Limits, Rules, Snapshot};
+use voice_catalog::{Dirs, Limits, Rules, Snapshot, execute::ClientOptions};
 use voice_emulator::EmulatorConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
+pub use self::tools::ToolArgs;
 use crate::{store::StoreConfig, telemetry::LogFormat};
 
 /// Exit code of a wrong command line, environment or input file (`EX_USAGE` of sysexits).
@@ -161,6 +163,9 @@ pub struct ServeArgs {
     /// What keeps a call alive.
     #[command(flatten)]
     pub survival: SurvivalArgs,
+    /// What tools may reach.
+    #[command(flatten)]
+    pub tools: ToolArgs,
     /// What outlives a task.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -256,6 +261,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// Where the state of calls is kept.
     pub store: StoreConfig,
+    /// What tools may reach outside this process.
+    pub tools: ClientOptions,
 }
 
 /// Who answers the calls, and what is needed to reach it.
@@ -299,6 +306,7 @@ impl Default for ServerConfig {
             engine: EngineConfig::default(),
             shutdown_grace: Duration::from_secs(110),
             store: StoreConfig::default(),
+            tools: ClientOptions::default(),
         }
     }
 }
@@ -446,6 +454,7 @@ impl ServeArgs {
         };
         self.survival.apply(&mut engine)?;
         let store = self.store.config()?;
+        let tools = self.tools.options()?;
         Ok(ServerConfig {
             host: self.host,
             port: self.port,
@@ -464,6 +473,7 @@ impl ServeArgs {
             engine,
             shutdown_grace: self.shutdown_grace,
             store,
+            tools,
         })
     }
 }

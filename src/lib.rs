@@ -20,7 +20,10 @@ use actix_web::{App, HttpServer, dev::ServerHandle};
 use tokio::task::JoinHandle;
 use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
 use voice_call::Meters;
-use voice_catalog::Catalog;
+use voice_catalog::{
+    Catalog,
+    execute::{Clients, Executors},
+};
 use voice_emulator::Emulator;
 use voice_wire::server::Version;
 
@@ -75,6 +78,9 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// The clients of the tools could not be set up.
+    #[error("the clients of the tools could not be set up")]
+    Tools(#[from] voice_catalog::execute::SetupError),
     /// The session store does not answer.
     #[error("SESSION_STORE: {0}")]
     Store(#[from] voice_call::StoreError),
@@ -94,7 +100,8 @@ impl Server {
     /// Loads the catalog, wires the ports, and starts to listen. Must be called inside an actix
     /// system; the workers are threads of their own.
     pub async fn build(config: ServerConfig) -> Result<Running, BuildError> {
-        let catalog = open_catalog(&config)?;
+        let clients = Arc::new(Clients::new(config.tools.clone())?);
+        let catalog = open_catalog(&config, clients.clone()).await?;
         let contradictions = config::contradictions(&config, Some(&catalog.snapshot()));
         if let Some(bad) = contradictions.into_iter().next() {
             return Err(bad.into());
@@ -110,7 +117,7 @@ impl Server {
         let ports = Ports {
             sonic: wiring.sonic,
             catalog: catalog.clone(),
-            executors: Arc::default(),
+            executors: Arc::new(Executors::new(clients)),
             store: Arc::new(Vault::open(&config.store).await?),
         };
         let model = config.engine.model;
@@ -168,9 +175,9 @@ impl Server {
     }
 }
 
-fn open_catalog(config: &ServerConfig) -> Result<Catalog, BuildError> {
-    let (catalog, warnings) =
-        Catalog::open(config.dirs.clone(), config.rules()).map_err(BuildError::Catalog)?;
+async fn open_catalog(config: &ServerConfig, clients: Arc<Clients>) -> Result<Catalog, BuildError> {
+    let opened = Catalog::open_completed(config.dirs.clone(), config.rules(), clients).await;
+    let (catalog, warnings) = opened.map_err(BuildError::Catalog)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -18,6 +18,7 @@ mod faults;
 mod many_calls;
 mod pages;
 mod reload;
+mod remote_tools;
 mod renewal;
 mod resume;
 mod settings;
