@@ -12,6 +12,7 @@ mod chaos;
 mod check;
 mod conversation;
 mod crash;
+mod dispute;
 mod endings;
 mod failover;
 mod faults;

@@ -379,9 +379,10 @@ impl Conversation {
         }
     }
 
-    /// Takes the word from the assistant (§3.5).
+    /// Takes the word from the assistant (§3.5). What it was about to say is dropped; a tool that
+    /// it was about to call is called, because the script reckons with the result.
     fn interrupt(&mut self, now: Duration) {
-        self.steps.clear();
+        let dropped = std::mem::take(&mut self.steps);
         self.cut_sentence(match self.barge_in {
             BargeIn::Interrupted => StopReason::Interrupted,
             BargeIn::SpeechStartOnly => StopReason::PartialTurn,
@@ -401,6 +402,11 @@ impl Conversation {
         let texts = self.playout.cut(now);
         if self.finals != Finals::Never {
             self.send_final_texts(&texts);
+        }
+        for step in dropped {
+            if let Step::Call { tool, input, double_encoded } = step {
+                self.call(tool, &input, double_encoded);
+            }
         }
         self.report_usage();
     }

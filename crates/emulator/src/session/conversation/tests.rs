@@ -426,3 +426,19 @@ fn a_configured_fault_strikes_inside_the_answer_it_names() {
     let events = trace(&mut c);
     assert_eq!(events[1..], ["audioOutput", "End", "struck fault: closed without a word"]);
 }
+
+#[test]
+fn a_tool_that_was_about_to_be_called_is_called_all_the_same() {
+    let mut c = conversation(Generation::V2);
+    c.begin(ms(0), vec![say("Let me see."), call("getWeather", false), say("Well.")]);
+    speak(&mut c, ms(0), 1_000);
+    trace(&mut c);
+    let mut c = conversation(Generation::V2);
+    c.begin(ms(0), vec![say("Let me see."), call("getWeather", false), say("Well.")]);
+    c.voice(ms(0), &pcm(100));
+    trace(&mut c);
+    c.user_speech_started(ms(50), 0);
+    let events = trace(&mut c);
+    assert!(events.iter().any(|event| event.starts_with("toolUse getWeather")), "{events:?}");
+    assert!(!events.contains(&"say Well.".to_owned()), "{events:?}");
+}

@@ -1,0 +1,105 @@
+//! The demo from greeting to transfer: a payment that the caller does not recognise, typed and
+//! spoken.
+
+use serde_json::{Value, json};
+use voice_actors::Clock;
+use voice_emulator::Clocks;
+
+use crate::support::{Bench, Caller, DEADLINE, speech};
+
+/// What the caller sees on the way: tools that answered well, in order, and the last steps.
+fn check_the_way(caller: &Caller) {
+    let results = caller.messages("tool_result");
+    for result in &results {
+        assert!(result["toolResult"]["error"].is_null(), "{result}");
+    }
+    let used: Vec<&str> = results.iter().filter_map(|m| m["toolName"].as_str()).collect();
+    let place = |name: &str| used.iter().position(|used| *used == name);
+    let check = place("verify_identity").expect("the identity was checked");
+    let dispute = place("dispute_transaction").expect("the payment was disputed");
+    assert!(check < dispute, "{used:?}");
+    let steps = caller.messages("workflow_update");
+    assert!(steps.len() >= 4, "{steps:?}");
+    let flows = caller.messages("workflowStatus");
+    assert!(flows.iter().any(|status| status["data"]["workflowId"] == "dispute"), "{flows:?}");
+    let said: Vec<&Value> = caller.messages("transcript");
+    let reference =
+        |m: &&&Value| m["text"].as_str().is_some_and(|text| text.contains("D 7 0 4 1 5"));
+    assert!(said.iter().filter(reference).count() > 0, "the reference number was said");
+}
+
+fn check_the_transfer(transfer: &Value) {
+    let summary = transfer["summary"].as_str().unwrap_or_default();
+    assert!(summary.contains("verified") || summary.contains("Identity: checked"), "{transfer}");
+    assert!(transfer["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{transfer}");
+}
+
+#[actix_web::test]
+async fn a_disputed_payment_goes_from_greeting_to_transfer_when_it_is_typed() {
+    let bench = Bench::start().await;
+    let mut caller = bench.call().await;
+    caller.configure(json!({"linkedWorkflows": ["banking", "dispute"]})).await;
+    caller.final_line("assistant").await;
+    let story = [
+        ("I do not recognise a payment", "account number"),
+        ("4021", "security code"),
+        ("1188", "Cloudgate"),
+        ("The one from Cloudgate", "Shall I file a dispute"),
+        ("Yes", "D 7 0 4 1 5"),
+    ];
+    for (words, answer) in story {
+        caller.type_text(words).await;
+        let answers = |m: &Value| {
+            m["role"] == "assistant"
+                && m["isFinal"] == true
+                && m["text"].as_str().is_some_and(|text| text.contains(answer))
+        };
+        caller.until(answer, answers).await;
+    }
+    caller.type_text("A person, please").await;
+    let transfer = caller.message("transferToAgent").await;
+    check_the_way(&caller);
+    check_the_transfer(&transfer);
+    caller.hang_up().await;
+    assert_eq!(bench.ended("transferred"), 1);
+    bench.finish().await;
+}
+
+/// Speech that nobody understands is led through the same story.
+#[actix_web::test]
+async fn a_disputed_payment_goes_from_greeting_to_transfer_when_it_is_spoken() {
+    const RATE: f64 = 8.0;
+    let bench = Bench::with(|config, emulator| {
+        config.engine.clock = Clock::scaled(RATE);
+        config.engine.idle_timeout = None;
+        emulator.clocks = Clocks { scale: RATE, ..emulator.clocks.clone() };
+    })
+    .await;
+    let mut caller = bench.call().await;
+    caller.configure(json!({"linkedWorkflows": ["banking", "dispute"]})).await;
+    let line = caller.open_line(RATE);
+    caller.final_line("assistant").await;
+    let pcm = speech::say("I would like to say something about my account, please.");
+    let sentence: Vec<i16> =
+        pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect();
+    let transferred = |m: &Value| m["type"] == "transferToAgent";
+    // Tools that are asked for between two words of the caller take their time: the caller waits
+    // for the end of each answer, and speaks on.
+    for _ in 0..20 {
+        let said = tokio::time::timeout(DEADLINE, line.say(&sentence)).await;
+        let end = |m: &Value| transferred(m) || m["type"] == "latency_update";
+        if said.is_err() || transferred(&caller.until("the end of an answer", end).await) {
+            break;
+        }
+    }
+    let told = caller.messages("transferToAgent").first().map(|&told| told.clone());
+    let transfer = match told {
+        Some(transfer) => transfer,
+        None => caller.until("the transfer", transferred).await,
+    };
+    line.close();
+    check_the_way(&caller);
+    check_the_transfer(&transfer);
+    caller.hang_up().await;
+    bench.finish().await;
+}
