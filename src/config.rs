@@ -7,6 +7,7 @@ mod emulator;
 mod store;
 mod survival;
 mod tools;
+mod transfer;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -21,6 +22,7 @@ pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
 pub use self::tools::ToolArgs;
+pub use self::transfer::TransferArgs;
 use crate::{store::StoreConfig, telemetry::LogFormat};
 
 /// Exit code of a wrong command line, environment or input file (`EX_USAGE` of sysexits).
@@ -166,6 +168,9 @@ pub struct ServeArgs {
     /// What tools may reach.
     #[command(flatten)]
     pub tools: ToolArgs,
+    /// The way to a human.
+    #[command(flatten)]
+    pub transfer: TransferArgs,
     /// What outlives a task.
     #[command(flatten)]
     pub store: StoreArgs,
@@ -450,6 +455,7 @@ impl ServeArgs {
             idle_timeout: self.idle_timeout.0,
             idle_checks: self.idle_checks,
             tool_deadline: self.tool_deadline,
+            transfer: self.transfer.config(),
             ..EngineConfig::default()
         };
         self.survival.apply(&mut engine)?;

@@ -131,6 +131,40 @@ test('a caller without a microphone types, is answered, and sees a tool at work'
   visit.assertClean();
 });
 
+test('a payment that the caller does not recognise goes from greeting to a person', async () => {
+  const visit = await open('dispute', {});
+  const { page } = visit;
+  try {
+    await page.click('#talk');
+    await text(page, '.line.is-assistant .line-text');
+    const story = [
+      ['I do not recognise a payment', 'account number'],
+      ['4021', 'security code'],
+      ['1188', 'Cloudgate'],
+      ['The one from Cloudgate', 'Shall I file a dispute'],
+      ['Yes', 'D 7 0 4 1 5'],
+    ];
+    for (const [words, answer] of story) {
+      await page.fill('#say', words);
+      await page.press('#say', 'Enter');
+      await page.waitForSelector(`.line.is-assistant:has-text("${answer}")`);
+    }
+    for (const tool of ['Verify identity', 'Get recent transactions', 'Dispute transaction']) {
+      await page.waitForSelector(`.tool.is-done:has-text("${tool}")`);
+    }
+    await page.fill('#say', 'A person, please');
+    await page.press('#say', 'Enter');
+    await page.waitForSelector('.notice.is-transfer');
+    assert.match((await page.textContent('.notice.is-transfer')) ?? '', /person/i);
+    await picture(page, 'transfer');
+    await page.click('#talk');
+    await state(page, 'ended');
+  } finally {
+    await visit.close();
+  }
+  visit.assertClean();
+});
+
 test('the network breaks in the middle of a sentence, and the conversation goes on', async () => {
   const network = await breakable(SERVER_URL);
   const visit = await open('network', { permissions: ['microphone'] }, network.url);

@@ -107,6 +107,22 @@ impl Known<'_> {
             || self.broken.workflows.contains(&fold(id))
     }
 
+    /// Whether the workflow `from` is `to`, or has it inside, however deep.
+    fn leads_to(&self, from: &str, to: &str) -> bool {
+        let (mut open, mut seen) = (vec![from.to_owned()], Vec::new());
+        while let Some(id) = open.pop() {
+            let Some(workflow) = self.snapshot.workflow(&id) else { continue };
+            if workflow.id == to {
+                return true;
+            }
+            if !seen.contains(&workflow.id) {
+                seen.push(workflow.id.clone());
+                open.extend(workflow.nodes.iter().filter_map(|node| node.workflow_id.clone()));
+            }
+        }
+        false
+    }
+
     fn check(&self, workflow: &Workflow, findings: &mut Findings<'_>) {
         let mut check_tool = |name: &str, pointer: String| {
             if !self.has_tool(name) {
@@ -128,10 +144,15 @@ impl Known<'_> {
         }
         for (index, node) in nodes() {
             let id = text(node, "workflowId").filter(|id| !id.trim().is_empty());
-            if let Some(id) = id.filter(|id| !self.has_workflow(id)) {
+            let Some(id) = id else { continue };
+            let pointer = format!("/nodes/{index}/workflowId");
+            if !self.has_workflow(&id) {
                 let what = format!("there is no workflow `{id}`");
-                let pointer = format!("/nodes/{index}/workflowId");
                 findings.error(&pointer, what, "Correct the id, or add the workflow.");
+            } else if self.leads_to(&id, &workflow.id) {
+                let what = format!("`{id}` leads back into this workflow");
+                let remedy = "Make sure that a caller can leave the circle.";
+                findings.warn(&pointer, what, remedy);
             }
         }
     }

@@ -291,3 +291,32 @@ fn what_the_model_could_not_take_is_refused() {
         assert!(found.starts_with(expected), "{found}\nis not\n{expected}");
     }
 }
+
+#[test]
+fn workflows_that_lead_into_each_other_in_a_circle_are_warned_of() {
+    let graph = |inner: &str| {
+        format!(
+            r#"{{"nodes": [{{"id": "s", "type": "start"}},
+ {{"id": "w", "type": "workflow", "workflowId": "{inner}"}},
+ {{"id": "e", "type": "end"}}],
+ "edges": [{{"from": "s", "to": "w"}}, {{"from": "w", "to": "e"}}]}}"#
+        )
+    };
+    let (a, b, c) = (graph("b"), graph("c"), graph("a"));
+    let outside = graph("a");
+    let sources = Sources {
+        workflows: files(&[
+            ("workflow-a.json", &a),
+            ("workflow-b.json", &b),
+            ("workflow-c.json", &c),
+            ("workflow-d.json", &outside),
+        ]),
+        ..Sources::default()
+    };
+    let (_, warnings) = built(&sources);
+    let found: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    let circles: Vec<_> = found.iter().filter(|what| what.contains("leads back")).collect();
+    assert_eq!(circles.len(), 3, "{found:?}");
+    assert!(circles[0].starts_with("workflows/workflow-a.json:2:"), "{circles:?}");
+    assert!(!found.iter().any(|what| what.contains("workflow-d")), "{found:?}");
+}
