@@ -82,7 +82,7 @@ pub enum BuildError {
     #[error("the clients of the tools could not be set up")]
     Tools(#[from] voice_catalog::execute::SetupError),
     /// The session store does not answer.
-    #[error("SESSION_STORE: {0}")]
+    #[error("SESSION_STORE cannot be used")]
     Store(#[from] voice_call::StoreError),
     /// Settings do not go with the files they name.
     #[error(transparent)]
