@@ -358,7 +358,7 @@ impl SonicActor {
             SessionEvent::AssistantTurnStarted => {
                 self.turn_has_audio = false;
                 self.answered();
-                self.patience.turn_began(self.around.clock.now());
+                self.patience.owed(self.around.clock.now());
                 self.tell(StreamNews::TurnStarted);
             }
             SessionEvent::AssistantTurnEnded { interrupted } => {

@@ -10,28 +10,11 @@ use tokio_tungstenite::tungstenite::Message;
 use voice_actors::Clock;
 use voice_emulator::{Chaos, Clocks, RecordLimits};
 
-use crate::support::{Bench, Caller, House, Seen, TRANSFER, puppet, speech};
+use crate::support::{Bench, Caller, Dice, House, Seen, TRANSFER, puppet, speech};
 
 /// How much faster than real time the calls pass.
 const RATE: f64 = 5.0;
 const CALLERS: u64 = 200;
-
-/// Chance, the same in every run (the generator of Knuth's MMIX).
-struct Dice(u64);
-
-impl Dice {
-    fn of(round: u64, caller: u64) -> Self {
-        let mut dice = Self(round.wrapping_mul(1_000_003).wrapping_add(caller));
-        dice.roll(2);
-        dice
-    }
-
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
 
 async fn bench() -> Bench {
     let story = "Once upon a time there was a river. It wanted to see the mountains from above.";
@@ -129,13 +112,15 @@ async fn two_hundred_calls_with_faults_by_chance_leave_nothing_behind() {
         return alone().await;
     }
     let bench = bench().await;
-    let pcm = speech::say("Good morning, I would like to know how this works.");
-    let sentence: Vec<i16> =
-        pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect();
+    let sentence = speech::samples("Good morning, I would like to know how this works.");
     let mut memory = Vec::new();
     // The first round warms everything up.
     for (round, callers) in [(0, 40), (1, CALLERS)] {
-        join_all((0..callers).map(|caller| call(&bench, Dice::of(round, caller), &sentence))).await;
+        join_all(
+            (0..callers)
+                .map(|caller| call(&bench, Dice::of(round * 1_000_003 + caller), &sentence)),
+        )
+        .await;
         bench.is_clean().await;
         memory.push(in_use());
     }

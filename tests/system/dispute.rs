@@ -79,9 +79,7 @@ async fn a_disputed_payment_goes_from_greeting_to_transfer_when_it_is_spoken() {
     caller.configure(json!({"linkedWorkflows": ["banking", "dispute"]})).await;
     let line = caller.open_line(RATE);
     caller.final_line("assistant").await;
-    let pcm = speech::say("I would like to say something about my account, please.");
-    let sentence: Vec<i16> =
-        pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect();
+    let sentence = speech::samples("I would like to say something about my account, please.");
     let transferred = |m: &Value| m["type"] == "transferToAgent";
     // Tools that are asked for between two words of the caller take their time: the caller waits
     // for the end of each answer, and speaks on.

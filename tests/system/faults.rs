@@ -111,9 +111,7 @@ async fn survive(fault: Fault) {
     let bench = bench(fault).await;
     let mut caller = bench.call().await;
     let line = caller.open_line(RATE);
-    let pcm = speech::say("Good morning, I would like to know how this works.");
-    let sentence: Vec<i16> =
-        pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect();
+    let sentence = speech::samples("Good morning, I would like to know how this works.");
     line.pause(500).await;
     let waited = ask(&mut caller, &line, &sentence).await;
     line.pause(500).await;

@@ -16,7 +16,7 @@ use voice_s2s::config::ServerConfig;
 use voice_sonic::RenewalLimits;
 
 use crate::support::{
-    Bench, Caller, House, TRANSFER, eventually,
+    Bench, Caller, Dice, House, TRANSFER, eventually,
     line::{Line, trace},
     puppet, speech,
 };
@@ -75,22 +75,6 @@ fn hear_everything(emulator: &mut voice_emulator::EmulatorConfig) {
     emulator.record.closed_sessions = usize::MAX;
 }
 
-/// What a caller says, as samples.
-fn sentence(text: &str) -> Vec<i16> {
-    let pcm = speech::say(text);
-    pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect()
-}
-
-/// Numbers that look like chance and are the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
-        (self.0 >> 33) % sides
-    }
-}
-
 /// A conversation that tries everything, over and over.
 struct Talk {
     caller: Caller,
@@ -109,15 +93,15 @@ impl Talk {
         let caller = bench.call().await;
         let line = caller.open_line(RATE);
         let texts = ["Good morning.", "I would like to know how this works.", "Thank you, go on."];
-        let sentences = texts.map(sentence).into();
-        let speech = sentence(
+        let sentences = texts.map(speech::samples).into();
+        let speech = speech::samples(
             "I have been a customer of this bank for twenty years, and in all this time I have \
              never once been asked such a thing, neither in the branch nor on the phone.",
         );
         Self {
             caller,
             line,
-            dice: Dice(4_711),
+            dice: Dice::of(4_711),
             sentences,
             speech,
             spoken: 0,
@@ -201,9 +185,7 @@ async fn an_hour_of_talk_over_many_streams_loses_not_a_sample() {
     assert_eq!(count("assistant", "It says the slow one."), looked_up);
     assert_eq!(count("user", "a story"), stories);
     assert_eq!(caller.messages("session_start").len(), 1, "the chat is not cleared");
-    for nuisance in ["reconnecting", "reconnected", "error"] {
-        assert!(caller.messages(nuisance).is_empty(), "{nuisance}");
-    }
+    nobody_noticed(&caller);
     caller.hang_up().await;
     bench.is_clean().await;
 
@@ -240,6 +222,13 @@ fn is_cost(message: &Value, (input, output): (u64, u64)) -> bool {
     message["type"] == "token_usage"
         && message["inputTokens"] == input
         && message["outputTokens"] == output
+}
+
+/// The client was told nothing of it.
+fn nobody_noticed(caller: &Caller) {
+    for nuisance in ["reconnecting", "reconnected", "error"] {
+        assert!(caller.messages(nuisance).is_empty(), "{nuisance}");
+    }
 }
 
 /// Whether a message is this line, complete.
@@ -312,9 +301,8 @@ async fn an_answer_that_is_cut_by_a_renewal_is_gone_on_with() {
     let sessions = bench.observer().sessions();
     let cued = sessions.iter().any(|s| s.events.iter().any(|e| e.contains("was cut off by")));
     assert!(cued, "{:?}", sessions.last());
-    for nuisance in ["reconnecting", "error", "interruption"] {
-        assert!(caller.messages(nuisance).is_empty(), "{nuisance}");
-    }
+    nobody_noticed(&caller);
+    assert!(caller.messages("interruption").is_empty());
     caller.hang_up().await;
     bench.finish().await;
 }
@@ -339,9 +327,8 @@ async fn a_renewal_that_fails_is_tried_again_while_the_old_stream_lives() {
     assert_eq!(bench.observer().refused().len(), 3);
     caller.type_text("a story").await;
     caller.audio().await;
-    for nuisance in ["reconnecting", "error", "interruption"] {
-        assert!(caller.messages(nuisance).is_empty(), "{nuisance}");
-    }
+    nobody_noticed(&caller);
+    assert!(caller.messages("interruption").is_empty());
     assert_eq!(bench.meters().stream_restarts.get(), 0);
     caller.hang_up().await;
     bench.finish().await;

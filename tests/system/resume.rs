@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use voice_call::CallId;
 use voice_emulator::voice::{Accent, synthesize};
 
@@ -81,9 +82,12 @@ async fn a_client_that_comes_back_in_the_middle_of_a_story_hears_every_sample_of
     caller.type_text("a story").await;
     let mut heard = Vec::new();
     let mut seqs: Vec<u64> = Vec::new();
-    let keep = |caller: &Caller, heard: &mut Vec<i16>, seqs: &mut Vec<u64>| {
+    let mut told = 0;
+    let is_whole = |m: &&Value| m["role"] == "assistant" && m["text"] == STORY.join(" ");
+    let mut keep = |caller: &Caller, heard: &mut Vec<i16>, seqs: &mut Vec<u64>| {
         heard.extend(caller.heard());
         seqs.extend(caller.all_messages().filter_map(|message| message["seq"].as_u64()));
+        told += caller.all_messages().filter(is_whole).count();
     };
     for part in 1..=3 {
         while heard.len() + caller.heard().len() < part * 24_000 {
@@ -104,11 +108,9 @@ async fn a_client_that_comes_back_in_the_middle_of_a_story_hears_every_sample_of
     while heard.len() + caller.heard().len() < story.len() {
         caller.audio().await;
     }
-    let is_whole = |m: &Value| m["role"] == "assistant" && m["text"] == STORY.join(" ");
-    let told = caller.all_messages().any(is_whole);
-    assert!(told || seqs.len() > 3, "the transcript came in one part or another");
     assert_eq!(caller.messages("session_start").len(), 0, "the chat is not cleared");
     keep(&caller, &mut heard, &mut seqs);
+    assert!(told > 0, "the whole line was told, in one part or another");
     assert!(heard == story, "{} samples, not {}", heard.len(), story.len());
     let expected: Vec<u64> = (1..=seqs.len() as u64).collect();
     assert_eq!(seqs, expected, "each message once, in order");
@@ -324,4 +326,51 @@ async fn a_restart_sends_clients_to_another_task_and_a_hang_up_leaves_nothing() 
     caller.hang_up().await;
     second.finish().await;
     first.finish().await;
+}
+
+/// A client that gives no sign of life is given up; when its socket closes after that it is no
+/// second loss, and the call is its client's again.
+#[actix_web::test]
+async fn a_client_that_was_given_up_comes_back_to_a_call_that_lasts() {
+    let window = Duration::from_secs(2);
+    let script = puppet(&format!(
+        r#"{{ "when": {{ "any": true }}, "do": [{{ "say": "{}" }}] }}"#,
+        STORY.join(" ")
+    ));
+    let bench = House::new(&[TRANSFER])
+        .bench(&script, |config, _| {
+            config.engine.greeting_delay = None;
+            config.engine.resume_window = Some(window);
+            config.engine.ping_interval = Duration::from_millis(100);
+            config.engine.dead_after = Duration::from_millis(300);
+        })
+        .await;
+    // A client that reads and never answers a ping.
+    let address = bench.server.addr();
+    let mut tcp = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let upgrade = format!(
+        "GET /sonic HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    tcp.write_all(upgrade.as_bytes()).await.expect("the upgrade");
+    let mut answer = Vec::new();
+    // It ends when the server has given the client up.
+    tcp.read_to_end(&mut answer).await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let value = |key: &str| {
+        let (_, rest) = answer.split_once(&format!(r#""{key}":""#)).expect(key);
+        rest.split_once('"').expect("a text").0.to_owned()
+    };
+    let (id, token) = (value("sessionId"), value("resumeToken"));
+    eventually("the loss", || bench.meters().parked_calls.get() == 1).await;
+    let ticket = Ticket { id, token, last_seq: 0, heard_bytes: 0 };
+    let mut caller = come_back(&bench, &ticket).await;
+    // Longer than the call would have waited for its client.
+    caller.type_text("a story").await;
+    while caller.heard().len() < 24_000 * 2 * window.as_secs() as usize {
+        caller.audio().await;
+    }
+    assert_eq!(bench.meters().parked_calls.get(), 0);
+    caller.hang_up().await;
+    bench.finish().await;
 }

@@ -2,12 +2,14 @@
 
 pub(crate) mod bench;
 pub(crate) mod caller;
+pub(crate) mod dice;
 pub(crate) mod house;
 pub(crate) mod line;
 pub(crate) mod speech;
 
 pub(crate) use bench::Bench;
 pub(crate) use caller::{Caller, Seen};
+pub(crate) use dice::Dice;
 pub(crate) use house::{House, TRANSFER, puppet};
 
 use std::time::Duration;

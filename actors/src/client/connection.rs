@@ -96,7 +96,8 @@ pub(crate) struct Reattach {
 impl ClientActor {
     /// A connection is gone without a word.
     pub(super) fn lose(&mut self, connection: Connection, ctx: &mut Context<Self>) {
-        if connection != self.connection {
+        // A connection that was given up is closed later as well.
+        if self.parked || connection != self.connection {
             return;
         }
         self.parked = true;

@@ -53,14 +53,9 @@ impl Patience {
         }
     }
 
-    /// The service has been told something that it always answers: a text, a result, words that
-    /// it understood.
+    /// The service has been told something that it always answers (a text, a result, words that
+    /// it understood), or has begun an answer and owes the rest.
     pub fn owed(&mut self, now: Instant) {
-        self.owed = Some(now);
-    }
-
-    /// It answers: by voice, which it then owes to the end.
-    pub fn turn_began(&mut self, now: Instant) {
         self.owed = Some(now);
     }
 
@@ -122,7 +117,7 @@ mod tests {
         assert_eq!(patience.judge(start + 25 * S), Some(Silence::Dead));
         assert_eq!(patience.judge(start + 26 * S), None);
         patience.owed(start + 30 * S);
-        patience.turn_began(start + 31 * S);
+        patience.owed(start + 31 * S);
         patience.heard(start + 40 * S);
         assert_eq!(patience.judge(start + 55 * S), Some(Silence::Dead), "in mid-sentence");
         patience.owed(start + 60 * S);

@@ -129,7 +129,7 @@ export class CallLink {
         this.#handlers.audio(pcm);
       },
       closed: (code, reason) => this.#closed(code, reason),
-      silent: () => this.#lose(),
+      silent: () => (this.#lostAt === 0 ? this.#lose() : this.#giveUp()),
     });
   }
 
@@ -229,10 +229,15 @@ export class CallLink {
       heardBytes: String(this.#heardBytes),
     });
     this.#socket = this.#connect(`${this.#url}?${query}`);
+    // Once it is open it has used the token up: then only its silence counts.
     this.#timer = setTimeout(() => {
-      this.#socket.abandon();
-      this.#retry();
+      if (!this.#socket.isOpen) this.#giveUp();
     }, OPEN_WITHIN);
+  }
+
+  #giveUp() {
+    this.#socket.abandon();
+    this.#retry();
   }
 
   #forget() {

@@ -13,6 +13,12 @@ pub(crate) fn say(text: &str) -> Vec<u8> {
     framed(&synthesize(text, RATE, Accent::British).expect("a sentence"))
 }
 
+/// The same as samples.
+pub(crate) fn samples(text: &str) -> Vec<i16> {
+    let pcm = say(text);
+    pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect()
+}
+
 /// Human speech from the Debian package `pocketsphinx-testdata`, where it is installed.
 pub(crate) fn human_clips() -> Vec<Vec<u8>> {
     let folder = Path::new("/usr/share/pocketsphinx/test/data/cards");
