@@ -177,11 +177,16 @@ test('the network breaks in the middle of a sentence, and the conversation goes 
     network.cut();
     await state(page, 'reconnecting');
     await picture(page, 'reconnecting');
+    // More is said meanwhile than goes out at once.
+    const said = await page.evaluate(() => window.voiceConsole.stats().capture.frames);
+    await page.waitForFunction((said) => window.voiceConsole.stats().capture.frames > said + 100, said);
     // What is typed meanwhile is not lost either.
     await page.fill('#say', 'Are you still there?');
     await page.press('#say', 'Enter');
     network.mend();
     await figures(page, ({ socket }) => socket.returns === 1, 'the page is back in its call');
+    const { socket } = await page.evaluate(() => window.voiceConsole.stats());
+    assert.equal(socket.framesDropped, 0, 'all that was said meanwhile is sent');
     await text(page, '.line.is-user .line-text');
     await page.waitForSelector('.line.is-user:has-text("Are you still there?")');
     assert.ok((await page.locator('.line').count()) >= lines, 'the chat is not cleared');

@@ -97,13 +97,15 @@ export class CallLink {
 
   /** @param {ArrayBuffer} pcm 16 kHz PCM16 */
   sendAudio(pcm) {
-    if (this.#lostAt === 0) {
+    if (this.#lostAt === 0 && this.#kept.length === 0) {
       this.#socket.sendAudio(pcm);
       return;
     }
+    // Behind what is kept, so that the order stays.
     this.#kept.push(pcm);
     this.#keptBytes += pcm.byteLength;
     while (this.#keptBytes > MAX_KEPT) this.#keptBytes -= this.#kept.shift()?.byteLength ?? 0;
+    if (this.#lostAt === 0) this.#sendKept();
   }
 
   /** Hangs up. `closed` is not called any more. */
@@ -152,31 +154,38 @@ export class CallLink {
     this.#attempts = 0;
     this.#returns += 1;
     if (resumed) {
-      for (const piece of this.#takeKept()) this.#socket.sendAudio(piece);
+      this.#sendKept();
       this.#handlers.back();
     } else {
       // A call of its own: it wants its settings, and knows nothing of what was said.
       this.#lastSeq = 0;
       this.#heardBytes = 0;
-      this.#takeKept();
+      this.#kept = [];
+      this.#keptBytes = 0;
       this.#handlers.opened();
     }
     for (const message of this.#waiting.splice(0)) this.#socket.send(message);
   }
 
-  /** @returns {Uint8Array<ArrayBuffer>[]} */
-  #takeKept() {
-    const all = new Uint8Array(this.#keptBytes);
-    let end = 0;
-    for (const pcm of this.#kept) {
-      all.set(new Uint8Array(pcm), end);
-      end += pcm.byteLength;
+  /** Sends what is kept as far as the network takes it; the rest goes with the next frames. */
+  #sendKept() {
+    while (this.#kept.length > 0 && this.#socket.hasRoom) {
+      const frames = [];
+      let bytes = 0;
+      while (this.#kept[0] && (bytes === 0 || bytes + this.#kept[0].byteLength <= PIECE)) {
+        bytes += this.#kept[0].byteLength;
+        frames.push(new Uint8Array(this.#kept[0]));
+        this.#kept.shift();
+      }
+      const piece = new Uint8Array(bytes);
+      let end = 0;
+      for (const frame of frames) {
+        piece.set(frame, end);
+        end += frame.byteLength;
+      }
+      this.#keptBytes -= bytes;
+      this.#socket.sendAudio(piece);
     }
-    this.#kept = [];
-    this.#keptBytes = 0;
-    const pieces = [];
-    for (let start = 0; start < end; start += PIECE) pieces.push(all.slice(start, start + PIECE));
-    return pieces;
   }
 
   /**

@@ -68,6 +68,11 @@ export class SonicSocket {
     return this.#socket.readyState === WebSocket.OPEN;
   }
 
+  /** Whether audio that is sent now is not dropped. */
+  get hasRoom() {
+    return this.isOpen && this.#socket.bufferedAmount <= MAX_UNSENT;
+  }
+
   get stats() {
     return { ...this.#stats };
   }
@@ -80,7 +85,7 @@ export class SonicSocket {
   /** @param {ArrayBuffer | Uint8Array<ArrayBuffer>} pcm 16 kHz PCM16 */
   sendAudio(pcm) {
     if (!this.isOpen) return;
-    if (this.#socket.bufferedAmount > MAX_UNSENT) {
+    if (!this.hasRoom) {
       this.#stats.framesDropped += 1;
       return;
     }
