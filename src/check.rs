@@ -8,20 +8,23 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
 use serde::Serialize;
-use voice_catalog::{
-    Catalog, Dirs, Problem, Problems, Rules, Severity, Snapshot,
-    execute::{ClientOptions, Clients},
-    schema::Format,
-};
+use voice_catalog::{Problem, Problems, Severity, Snapshot, schema::Format};
 
-use crate::config::{self, BadSetting, CheckArgs, EXIT_USAGE, ServeArgs};
+use crate::{
+    config::{self, BadSetting, CheckArgs, EXIT_USAGE, ServeArgs},
+    sources::{OpenError, Sources},
+};
 
 /// The "file" of settings: they come from the command line and the environment.
 const CONFIGURATION: &str = "configuration";
+
+/// How long Langfuse gets for its answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -67,11 +70,16 @@ pub fn run(args: CheckArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 /// Checks everything, and stops at nothing.
 pub fn examine(args: ServeArgs) -> Report {
-    let (dirs, rules) = (args.dirs(), args.rules());
+    let files = Sources { dirs: args.dirs(), rules: args.rules(), ..Sources::default() };
     let mut problems = Vec::new();
     let config = args.into_config().map_err(|error| problems.push(of_setting(&error))).ok();
-    let options = config.as_ref().map(|config| config.tools.clone()).unwrap_or_default();
-    let (snapshot, found) = match load(dirs, rules, options) {
+    let mut sources = config.as_ref().map_or(files, Sources::from);
+    if let Some(prompts) = sources.langfuse.as_mut().and_then(|langfuse| langfuse.prompts.as_mut())
+    {
+        // No caller waits for this one.
+        prompts.first_wait = PATIENCE;
+    }
+    let (snapshot, found) = match load(sources) {
         Ok((snapshot, warnings)) => (Some(snapshot), warnings),
         Err(Problems(found)) => (None, found),
     };
@@ -88,12 +96,9 @@ pub fn examine(args: ServeArgs) -> Report {
     Report::new(problems, catalog)
 }
 
-/// What a server would load; it asks the MCP servers of the configuration, as a server does.
-fn load(
-    dirs: Dirs,
-    rules: Rules,
-    options: ClientOptions,
-) -> Result<(Arc<Snapshot>, Vec<Problem>), Problems> {
+/// What a server would load; it asks the MCP servers and the Langfuse of the configuration, as a
+/// server does.
+fn load(sources: Sources) -> Result<(Arc<Snapshot>, Vec<Problem>), Problems> {
     let failed = |what: String| {
         let remedy = "Free some memory and threads, then check again.";
         Problems(vec![of_configuration(what, remedy.to_owned())])
@@ -102,9 +107,11 @@ fn load(
     let loading = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-        let clients = Clients::new(options).map_err(|error| failed(error.to_string()))?;
-        let opened = Catalog::open_completed(dirs, rules, Arc::new(clients));
-        runtime.block_on(opened).map(|(catalog, warnings)| (catalog.snapshot(), warnings))
+        match runtime.block_on(sources.open()) {
+            Ok(opened) => Ok((opened.catalog.snapshot(), opened.warnings)),
+            Err(OpenError::Files(problems)) => Err(problems),
+            Err(error) => Err(failed(error.to_string())),
+        }
     });
     loading.join().unwrap_or_else(|_| {
         Err(Problems(vec![of_configuration(

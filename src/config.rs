@@ -4,6 +4,7 @@
 //! and the process exits with 64. Nothing else in this crate reads a variable.
 
 mod emulator;
+mod langfuse;
 mod store;
 mod survival;
 mod tools;
@@ -19,6 +20,7 @@ use voice_emulator::EmulatorConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
+pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
 pub use self::tools::ToolArgs;
@@ -174,6 +176,9 @@ pub struct ServeArgs {
     /// What outlives a task.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// Langfuse.
+    #[command(flatten)]
+    pub langfuse: LangfuseArgs,
     /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
@@ -268,6 +273,8 @@ pub struct ServerConfig {
     pub store: StoreConfig,
     /// What tools may reach outside this process.
     pub tools: ClientOptions,
+    /// What is asked of Langfuse.
+    pub langfuse: Option<LangfuseSettings>,
 }
 
 /// Who answers the calls, and what is needed to reach it.
@@ -312,6 +319,7 @@ impl Default for ServerConfig {
             shutdown_grace: Duration::from_secs(110),
             store: StoreConfig::default(),
             tools: ClientOptions::default(),
+            langfuse: None,
         }
     }
 }
@@ -461,6 +469,7 @@ impl ServeArgs {
         self.survival.apply(&mut engine)?;
         let store = self.store.config()?;
         let tools = self.tools.options()?;
+        let langfuse = self.langfuse.settings()?;
         Ok(ServerConfig {
             host: self.host,
             port: self.port,
@@ -480,6 +489,7 @@ impl ServeArgs {
             shutdown_grace: self.shutdown_grace,
             store,
             tools,
+            langfuse,
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod healthcheck;
 mod http;
 mod reload;
 pub mod shutdown;
+mod sources;
 pub mod store;
 pub mod telemetry;
 mod wiring;
@@ -20,15 +21,13 @@ use actix_web::{App, HttpServer, dev::ServerHandle};
 use tokio::task::JoinHandle;
 use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
 use voice_call::Meters;
-use voice_catalog::{
-    Catalog,
-    execute::{Clients, Executors},
-};
+use voice_catalog::{Catalog, execute::Executors};
 use voice_emulator::Emulator;
 use voice_wire::server::Version;
 
 use config::{BadSetting, ServerConfig};
 use http::State;
+use sources::{OpenError, Opened, Sources};
 use store::Vault;
 
 /// How long open connections get after the last call has ended.
@@ -50,8 +49,8 @@ pub struct Running {
     state: Arc<State>,
     handle: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
-    /// Looks for changed tools, workflows and prompts; absent when it is switched off.
-    reloading: Option<JoinHandle<()>>,
+    /// Looks for changed tools, workflows and prompts, on disk and in Langfuse.
+    reloading: Vec<JoinHandle<()>>,
     emulator: Option<Emulator>,
 }
 
@@ -81,6 +80,9 @@ pub enum BuildError {
     /// The clients of the tools could not be set up.
     #[error("the clients of the tools could not be set up")]
     Tools(#[from] voice_catalog::execute::SetupError),
+    /// The client of Langfuse could not be set up.
+    #[error("the client of Langfuse could not be set up")]
+    Langfuse(#[from] voice_langfuse::SetupError),
     /// The session store does not answer.
     #[error("SESSION_STORE cannot be used")]
     Store(#[from] voice_call::StoreError),
@@ -100,8 +102,10 @@ impl Server {
     /// Loads the catalog, wires the ports, and starts to listen. Must be called inside an actix
     /// system; the workers are threads of their own.
     pub async fn build(config: ServerConfig) -> Result<Running, BuildError> {
-        let clients = Arc::new(Clients::new(config.tools.clone())?);
-        let catalog = open_catalog(&config, clients.clone()).await?;
+        let Opened { catalog, warnings, clients, prompts } = Sources::from(&config).open().await?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         let contradictions = config::contradictions(&config, Some(&catalog.snapshot()));
         if let Some(bad) = contradictions.into_iter().next() {
             return Err(bad.into());
@@ -157,9 +161,15 @@ impl Server {
         })?;
         let server = server.run();
         let handle = server.handle();
-        let reloading = config
+        let looking = config
             .catalog_reload
-            .map(|interval| reload::start(watching, interval, state.meters.clone()));
+            .map(|interval| reload::start(watching.clone(), interval, state.meters.clone()));
+        let asking = prompts.zip(config.langfuse.and_then(|langfuse| langfuse.refresh)).map(
+            |(prompts, interval)| {
+                reload::start_refreshing(watching, prompts, interval, state.meters.clone())
+            },
+        );
+        let reloading = looking.into_iter().chain(asking).collect();
         let serving = tokio::task::spawn_local(server);
         Ok(Running {
             addr,
@@ -175,13 +185,14 @@ impl Server {
     }
 }
 
-async fn open_catalog(config: &ServerConfig, clients: Arc<Clients>) -> Result<Catalog, BuildError> {
-    let opened = Catalog::open_completed(config.dirs.clone(), config.rules(), clients).await;
-    let (catalog, warnings) = opened.map_err(BuildError::Catalog)?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
+impl From<OpenError> for BuildError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Files(problems) => Self::Catalog(problems),
+            OpenError::Tools(error) => Self::Tools(error),
+            OpenError::Langfuse(error) => Self::Langfuse(error),
+        }
     }
-    Ok(catalog)
 }
 
 fn version() -> Version {
@@ -257,9 +268,7 @@ impl Running {
     /// Stops in order: no new calls, every call ends within `grace`, then the connections and
     /// the embedded emulator.
     pub async fn stop(self, grace: Duration) -> DrainReport {
-        if let Some(reloading) = &self.reloading {
-            reloading.abort();
-        }
+        self.reloading.iter().for_each(JoinHandle::abort);
         let report = self.state.registry.drain(grace).await;
         self.handle.stop(true).await;
         let _ = self.serving.await;

@@ -3,11 +3,40 @@
 //! The catalog decides what is taken (`voice_catalog::Catalog`); here is the clock, the log and
 //! the count. Started by [`crate::Server::build`], ended with the server.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use voice_call::{Meters, meters::ReasonLabel};
 use voice_catalog::{Catalog, Reload};
+use voice_langfuse::{Prompts, Refreshed};
+
+/// Asks Langfuse for changed prompts every `interval` until it is aborted. The first question was
+/// the start of the server's.
+pub(crate) fn start_refreshing(
+    catalog: Catalog,
+    prompts: Arc<Prompts>,
+    interval: Duration,
+    meters: Meters,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(interval.max(Duration::from_millis(10))).await;
+            let refreshed = prompts.refresh().await;
+            let (reason, changed) = match &refreshed {
+                Refreshed::Unchanged => ("unchanged", false),
+                Refreshed::Changed => ("changed", true),
+                Refreshed::Failed { why, changed } => {
+                    tracing::warn!(why, "Langfuse's prompts: the last ones are used");
+                    ("failed", *changed)
+                }
+            };
+            meters.prompt_refreshes.get_or_create(&ReasonLabel { reason }).inc();
+            if changed {
+                report(&catalog.judge_again().await, &catalog, &meters);
+            }
+        }
+    })
+}
 
 /// Looks at the files every `interval` until it is aborted.
 pub(crate) fn start(catalog: Catalog, interval: Duration, meters: Meters) -> JoinHandle<()> {

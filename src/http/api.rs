@@ -59,7 +59,8 @@ async fn prompts(state: Data<State>) -> impl Responder {
     let shown = catalog.prompts().iter().filter(|p| p.kind != PromptKind::Hidden);
     let prompt = |prompt: &Prompt| {
         json!({"id": prompt.id, "name": prompt.name, "content": prompt.content,
-            "source": "local", "config": prompt.config})
+            "source": prompt.origin.as_str(), "version": prompt.origin.version(),
+            "config": prompt.config})
     };
     HttpResponse::Ok().json(shown.map(prompt).collect::<Vec<_>>())
 }

@@ -36,7 +36,7 @@ fn write(root: &Path, name: &str, text: &str) {
     std::fs::write(root.join(name), text).expect("a file");
 }
 
-fn check_folders(root: &Path, more: &[&str]) -> Output {
+pub(crate) fn check_folders(root: &Path, more: &[&str]) -> Output {
     let dir = |name: &str| format!("--{name}-dir={}", root.join(name).display());
     let dirs = ["tools", "workflows", "prompts"].map(dir);
     let args: Vec<&str> = dirs.iter().map(String::as_str).chain(more.iter().copied()).collect();

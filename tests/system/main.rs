@@ -16,6 +16,7 @@ mod dispute;
 mod endings;
 mod failover;
 mod faults;
+mod langfuse;
 mod many_calls;
 mod pages;
 mod reload;

@@ -9,7 +9,7 @@ use voice_s2s::Server;
 use crate::support::{Bench, DEADLINE};
 
 /// Folders with one persona and one tool.
-fn folders() -> (tempfile::TempDir, Dirs) {
+pub(crate) fn folders() -> (tempfile::TempDir, Dirs) {
     let root = tempfile::tempdir().expect("a temporary folder");
     let dirs = Dirs {
         tools: root.path().join("tools"),
@@ -24,7 +24,7 @@ fn folders() -> (tempfile::TempDir, Dirs) {
     (root, dirs)
 }
 
-fn write(dir: &Path, name: &str, text: &str) {
+pub(crate) fn write(dir: &Path, name: &str, text: &str) {
     fs::write(dir.join(name), text).expect("a file");
 }
 
@@ -45,7 +45,7 @@ async fn bench(dirs: &Dirs) -> Bench {
 }
 
 /// Waits until the catalog of the server is as wanted: the watcher itself says when.
-async fn until(
+pub(crate) async fn until(
     bench: &Bench,
     what: &str,
     holds: impl FnMut(&voice_catalog::Current) -> bool,
@@ -65,7 +65,7 @@ async fn metrics(bench: &Bench) -> String {
     crate::pages::get(bench, "/metrics").await.2
 }
 
-fn opened_with(bench: &Bench, session: usize) -> String {
+pub(crate) fn opened_with(bench: &Bench, session: usize) -> String {
     bench.observer().sessions()[session].events.join("\n")
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod caller;
 pub(crate) mod dice;
 pub(crate) mod house;
+pub(crate) mod langfuse;
 pub(crate) mod line;
 pub(crate) mod speech;
 

@@ -95,6 +95,8 @@ pub struct Meters {
     pub tool_calls: Family<ReasonLabel, Counter>,
     /// Changes of tools, workflows and prompts, by what became of them.
     pub catalog_reloads: Family<ReasonLabel, Counter>,
+    /// Questions to Langfuse for its prompts, by outcome.
+    pub prompt_refreshes: Family<ReasonLabel, Counter>,
     /// Whether the files on disk are newer than the catalog in use because they have errors.
     pub catalog_stale: Gauge,
     /// What waits now, by queue (audio in bytes, messages in pieces).
@@ -132,6 +134,11 @@ impl Meters {
             "catalog_reloads",
             "Changes of tools, workflows and prompts, by what became of them",
             self.catalog_reloads.clone(),
+        );
+        r.register(
+            "prompt_refreshes",
+            "Questions to Langfuse for its prompts, by outcome",
+            self.prompt_refreshes.clone(),
         );
         r.register(
             "catalog_stale",

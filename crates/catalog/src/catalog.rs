@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
 use crate::{
+    overlay,
     problem::{Problem, Problems, Severity},
     rules::Rules,
     snapshot::Snapshot,
@@ -17,8 +18,8 @@ use crate::{
     watch::{Look, Watcher},
 };
 
-/// Adds to the files what others know, such as the schemas of tools of MCP servers. Asked when
-/// changed files are about to be judged.
+/// Adds to the files what others know: the schemas of tools of MCP servers, the prompts of
+/// Langfuse. Asked when files are about to be judged.
 pub trait Complete: Send + Sync {
     /// Completes the files; what could not be found out becomes a problem.
     fn complete<'a>(
@@ -53,7 +54,7 @@ struct Inner {
 struct Files {
     dirs: Dirs,
     rules: Rules,
-    completer: Option<Arc<dyn Complete>>,
+    completers: Vec<Arc<dyn Complete>>,
     /// Held for a whole reload, so that two of them never cross.
     watcher: Mutex<Watcher>,
 }
@@ -106,21 +107,22 @@ impl Catalog {
         let look = look(&dirs);
         let (snapshot, warnings) =
             Snapshot::assemble(&look.sources, look.problems.clone(), &rules)?;
-        let files = Files { dirs, rules, completer: None, watcher: Mutex::new(Watcher::new(look)) };
+        let files =
+            Files { dirs, rules, completers: Vec::new(), watcher: Mutex::new(Watcher::new(look)) };
         Ok((Self::new(Some(files), Arc::new(snapshot)), warnings))
     }
 
-    /// [`Catalog::open`] for files that `completer` has something to add to, now and whenever
-    /// they change.
+    /// [`Catalog::open`] for files that `completers` have something to add to, one after the
+    /// other, now and whenever they change.
     pub async fn open_completed(
         dirs: Dirs,
         rules: Rules,
-        completer: Arc<dyn Complete>,
+        completers: Vec<Arc<dyn Complete>>,
     ) -> Result<(Self, Vec<Problem>), Problems> {
         let look = look_aside(&dirs).await;
-        let (snapshot, warnings) = judge(&look, &rules, Some(&*completer)).await?;
+        let (snapshot, warnings) = judge(&look, &rules, &completers).await?;
         let watcher = Mutex::new(Watcher::new(look));
-        let files = Files { dirs, rules, completer: Some(completer), watcher };
+        let files = Files { dirs, rules, completers, watcher };
         Ok((Self::new(Some(files), Arc::new(snapshot)), warnings))
     }
 
@@ -155,6 +157,11 @@ impl Catalog {
         self.look_and(Watcher::judge).await
     }
 
+    /// Judges the files though they may be the same: who completes them knows something new.
+    pub async fn judge_again(&self) -> Reload {
+        self.look_and(|watcher, look| Some(watcher.judge_again(look))).await
+    }
+
     async fn look_and(
         &self,
         decide: impl for<'a> FnOnce(&'a mut Watcher, Look) -> Option<&'a Look>,
@@ -164,7 +171,7 @@ impl Catalog {
         let Some(look) = decide(&mut watcher, look_aside(&files.dirs).await) else {
             return Reload::Unchanged;
         };
-        match judge(look, &files.rules, files.completer.as_deref()).await {
+        match judge(look, &files.rules, &files.completers).await {
             Ok((snapshot, warnings)) => {
                 self.inner.current.send_modify(|current| {
                     *current = Current {
@@ -217,13 +224,26 @@ async fn look_aside(dirs: &Dirs) -> Look {
 async fn judge(
     look: &Look,
     rules: &Rules,
-    completer: Option<&dyn Complete>,
+    completers: &[Arc<dyn Complete>],
 ) -> Result<(Snapshot, Vec<Problem>), Problems> {
-    let mut problems = look.problems.clone();
-    let Some(completer) = completer else {
-        return Snapshot::assemble(&look.sources, problems, rules);
+    let (mut sources, mut problems) = (look.sources.clone(), look.problems.clone());
+    for completer in completers {
+        problems.extend(completer.complete(&mut sources).await);
+    }
+    let mut refused = match Snapshot::assemble(&sources, problems.clone(), rules) {
+        Ok(taken) => return Ok(taken),
+        Err(refused) => refused,
     };
-    let mut sources = look.sources.clone();
-    problems.extend(completer.complete(&mut sources).await);
-    Snapshot::assemble(&sources, problems, rules)
+    let mut local = look.sources.clone();
+    local.tools.clone_from(&sources.tools);
+    // Ends, because every round takes at least one prompt from elsewhere back.
+    while let Some(fewer) = sources.without_faulty(&local, &refused.0) {
+        sources = fewer;
+        problems.extend(overlay::as_warnings(refused.0, &sources));
+        refused = match Snapshot::assemble(&sources, problems.clone(), rules) {
+            Ok(taken) => return Ok(taken),
+            Err(refused) => refused,
+        };
+    }
+    Err(refused)
 }

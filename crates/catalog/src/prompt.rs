@@ -13,6 +13,7 @@ use crate::{
     finding::{Findings, syntax_message},
     position::Position,
     schema::{self, Format},
+    source::Origin,
 };
 
 pub use variables::Variables;
@@ -44,6 +45,8 @@ pub struct Prompt {
     pub content: String,
     /// The settings of the tail (`voiceId`, `language`, `tools`, `workflows` …); may be empty.
     pub config: Map<String, Value>,
+    /// Where it was read.
+    pub origin: Origin,
 }
 
 impl Prompt {
@@ -128,7 +131,8 @@ pub(crate) fn read(file: &str, text: &str, findings: &mut Findings<'_>) -> Optio
         let start = Position { line: 1, column: 1 };
         findings.error_at(start, "the prompt has no text", "Write it above the line `---`.");
     }
-    let mut prompt = Prompt { id, name: String::new(), kind, content, config };
+    let mut prompt =
+        Prompt { id, name: String::new(), kind, content, config, origin: Origin::Local };
     prompt.name = match prompt.config.get("name").and_then(Value::as_str) {
         Some(name) if !name.trim().is_empty() => name.trim().to_owned(),
         _ => title(prompt.short_id()),

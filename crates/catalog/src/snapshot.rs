@@ -95,7 +95,9 @@ impl Snapshot {
         }
         for file in &sources.prompts {
             inspect("prompts", file, &mut problems, |text, findings| {
-                snapshot.prompts.extend(prompt::read(&file.name, text, findings));
+                let read = prompt::read(&file.name, text, findings);
+                let origin = file.origin;
+                snapshot.prompts.extend(read.map(|prompt| Prompt { origin, ..prompt }));
             });
         }
         // The default persona stands first, the others keep the order of their files.
@@ -194,7 +196,7 @@ fn inspect(
     problems: &mut Vec<Problem>,
     body: impl FnOnce(&str, &mut Findings<'_>),
 ) {
-    let label = format!("{folder}/{}", file.name);
+    let label = file.label(folder);
     let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.bytes);
     match std::str::from_utf8(bytes) {
         Ok(text) => {

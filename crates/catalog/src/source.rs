@@ -13,7 +13,7 @@ use crate::problem::{Problem, Severity};
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Where the files are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dirs {
     /// Folder of `*.json` tool files (`TOOLS_DIR`).
     pub tools: PathBuf,
@@ -23,6 +23,37 @@ pub struct Dirs {
     pub prompts: PathBuf,
 }
 
+/// Where a file was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// In the folder.
+    #[default]
+    Local,
+    /// In Langfuse's prompt management.
+    Langfuse {
+        /// The version that carries the label.
+        version: u32,
+    },
+}
+
+impl Origin {
+    /// `local` or `langfuse` (`contract.md` §3, `/api/prompts`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Langfuse { .. } => "langfuse",
+        }
+    }
+
+    /// The version of a prompt that has one.
+    pub fn version(self) -> Option<u32> {
+        match self {
+            Self::Local => None,
+            Self::Langfuse { version } => Some(version),
+        }
+    }
+}
+
 /// One file in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
@@ -30,12 +61,30 @@ pub struct SourceFile {
     pub name: String,
     /// What is in it; not checked, not even for UTF-8.
     pub bytes: Vec<u8>,
+    /// Where it was read.
+    pub origin: Origin,
 }
 
 impl SourceFile {
     /// A file that never was on a disk.
     pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.into(), bytes: bytes.into() }
+        Self { name: name.into(), bytes: bytes.into(), origin: Origin::Local }
+    }
+
+    /// A prompt of Langfuse's; `name` as its local file would be called.
+    pub fn langfuse(name: impl Into<String>, bytes: impl Into<Vec<u8>>, version: u32) -> Self {
+        Self { origin: Origin::Langfuse { version }, ..Self::new(name, bytes) }
+    }
+
+    /// How problems call it: `prompts/core-style.txt`, `langfuse/core-style (version 3)`.
+    pub(crate) fn label(&self, folder: &str) -> String {
+        match self.origin {
+            Origin::Local => format!("{folder}/{}", self.name),
+            Origin::Langfuse { version } => {
+                let name = self.name.strip_suffix(".txt").unwrap_or(&self.name);
+                format!("langfuse/{name} (version {version})")
+            }
+        }
     }
 }
 

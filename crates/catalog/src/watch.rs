@@ -59,8 +59,15 @@ impl Watcher {
         if look == self.judged {
             return None;
         }
+        Some(self.judge_again(look))
+    }
+
+    /// Takes a look in that shall be judged though it may be the one that was judged last:
+    /// something besides the files has changed.
+    pub(crate) fn judge_again(&mut self, look: Look) -> &Look {
+        self.changing = None;
         self.judged = look;
-        Some(&self.judged)
+        &self.judged
     }
 }
 

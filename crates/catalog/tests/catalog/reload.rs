@@ -123,7 +123,7 @@ async fn what_others_add_is_there_from_the_start_and_after_a_change() {
     let persona = dirs.prompts.join("persona-a.txt");
     fs::write(&persona, "First.\n---\n{\"tools\": [\"far\"]}").unwrap();
     let (catalog, _) =
-        Catalog::open_completed(dirs, Rules::default(), Arc::new(Server)).await.unwrap();
+        Catalog::open_completed(dirs, Rules::default(), vec![Arc::new(Server)]).await.unwrap();
     assert!(catalog.snapshot().tool("far").is_some());
     assert_eq!(catalog.reload().await, Reload::Unchanged, "what was added is no change");
     fs::write(&persona, "Second.\n---\n{\"tools\": [\"far\"]}").unwrap();
