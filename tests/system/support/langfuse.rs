@@ -122,20 +122,17 @@ fn few() -> usize {
     10
 }
 
-fn open(
-    request: &HttpRequest,
-    project: &web::Data<Mutex<Project>>,
-) -> Result<Project, InternalError<&'static str>> {
+fn open(request: &HttpRequest, project: &web::Data<Mutex<Project>>) -> actix_web::Result<Project> {
     let mut project = project.lock().expect("no panic");
     project.asked += 1;
     if let Some(status) = project.status {
         let status = StatusCode::from_u16(status).expect("a status");
-        return Err(InternalError::new("down", status));
+        return Err(InternalError::new("down", status).into());
     }
     let auth = request.headers().get(header::AUTHORIZATION).and_then(|auth| auth.to_str().ok());
     match auth {
         Some(AUTH) => Ok(project.clone()),
-        _ => Err(InternalError::new("invalid credentials", StatusCode::UNAUTHORIZED)),
+        _ => Err(InternalError::new("invalid credentials", StatusCode::UNAUTHORIZED).into()),
     }
 }
 
