@@ -1,0 +1,3 @@
+//! What was said: journal, session log, recording, redaction, price.
+
+pub mod redact;
