@@ -1,3 +1,18 @@
 //! What was said: journal, session log, recording, redaction, price.
 
+mod archive;
+pub mod document;
+pub mod entry;
+pub mod folder;
+pub mod history;
+mod instance;
+mod journal;
+pub mod name;
+pub mod price;
 pub mod redact;
+mod spool;
+pub mod store;
+
+pub use archive::{Archive, ArchiveConfig};
+pub use journal::Journal;
+pub use spool::Pauses;

@@ -195,6 +195,11 @@ impl Redactor {
     }
 }
 
+/// Whether a word stands for digits.
+pub(crate) fn is_digits(word: &str) -> bool {
+    runs(word).iter().any(|run| run.pieces.iter().all(|p| p.range.len() == word.len()))
+}
+
 /// Looks for numbers in one run of digits and single letters.
 fn find_numbers(text: &str, run: &Run, finds: &mut Vec<Find>) {
     let mut first = 0;

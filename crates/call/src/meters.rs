@@ -99,6 +99,16 @@ pub struct Meters {
     pub prompt_refreshes: Family<ReasonLabel, Counter>,
     /// Whether the files on disk are newer than the catalog in use because they have errors.
     pub catalog_stale: Gauge,
+    /// Entries of journals that found no room.
+    pub journal_lost: Counter,
+    /// Journals and logs that could not be written.
+    pub journal_errors: Counter,
+    /// Finished logs and parts of recordings that wait for their store.
+    pub spool_files: Gauge,
+    /// Bytes that they have.
+    pub spool_bytes: Gauge,
+    /// Uploads of logs and parts of recordings, by outcome.
+    pub uploads: Family<ReasonLabel, Counter>,
     /// What waits now, by queue (audio in bytes, messages in pieces).
     pub queue_depth: Family<QueueLabel, Gauge>,
     /// What was dropped because a queue was full, in pieces.
@@ -145,6 +155,11 @@ impl Meters {
             "1 while changed files have errors and the old ones are used",
             self.catalog_stale.clone(),
         );
+        r.register("journal_lost", "Journal entries lost", self.journal_lost.clone());
+        r.register("journal_errors", "Journals not written", self.journal_errors.clone());
+        r.register("spool_files", "Files that wait for their store", self.spool_files.clone());
+        r.register("spool_bytes", "Bytes that wait for their store", self.spool_bytes.clone());
+        r.register("uploads", "Uploads to the store, by outcome", self.uploads.clone());
         r.register("queue_depth", "What waits now, by queue", self.queue_depth.clone());
         r.register("dropped", "Dropped from full queues", self.dropped.clone());
     }

@@ -1,0 +1,123 @@
+//! The archive of a process: journals, spool and store together.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+use voice_call::Meters;
+
+use crate::{
+    entry::Began,
+    instance::Instance,
+    journal::{Job, Journal, QUEUE, Writer},
+    price::Prices,
+    redact::Redactor,
+    spool::{Pauses, Spool},
+    store::ObjectStore,
+};
+
+/// How an archive works.
+#[derive(Debug, Clone)]
+pub struct ArchiveConfig {
+    /// Folder on the local disk for what is not finished.
+    pub dir: PathBuf,
+    /// Where finished logs and recordings are kept.
+    pub store: Arc<dyn ObjectStore>,
+    /// Rules for what must not be kept.
+    pub redactor: Redactor,
+    /// What things cost.
+    pub prices: Arc<Prices>,
+    /// Bytes that may wait on the local disk for the store.
+    pub spool_limit: u64,
+    /// How long to wait after a failure of the store.
+    pub pauses: Pauses,
+}
+
+/// The archive.
+pub struct Archive {
+    jobs: SyncSender<Job>,
+    calls: AtomicU64,
+    meters: Meters,
+    writer: thread::JoinHandle<()>,
+    spooling: JoinHandle<()>,
+    spool: Arc<Spool>,
+    /// Its lock says that we live.
+    _instance: Instance,
+}
+
+impl Archive {
+    /// Takes its place on the disk, takes over what dead processes left, and begins to work. Must
+    /// be called inside a tokio runtime.
+    pub fn open(config: ArchiveConfig, meters: Meters) -> io::Result<Self> {
+        let instance = Instance::create(&config.dir)?;
+        let wake = Arc::new(Notify::new());
+        let (jobs, receiver) = sync_channel(QUEUE);
+        let mut writer = Writer {
+            journal: instance.journal(),
+            spool: instance.spool(),
+            prices: config.prices,
+            redactor: config.redactor,
+            limit: config.spool_limit,
+            meters: meters.clone(),
+            spooled: {
+                let wake = wake.clone();
+                Box::new(move || wake.notify_one())
+            },
+            calls: HashMap::new(),
+            unfinished: Vec::new(),
+        };
+        let orphans = instance.orphans(&config.dir);
+        let writer = thread::Builder::new().name("journal".into()).spawn(move || {
+            for orphan in orphans {
+                writer.adopt(&orphan);
+                orphan.remove();
+            }
+            writer.run(&receiver);
+        })?;
+        let spool = Arc::new(Spool {
+            dir: instance.spool(),
+            store: config.store,
+            pauses: config.pauses,
+            meters: meters.clone(),
+            wake,
+        });
+        let bringing = spool.clone();
+        let spooling = tokio::spawn(async move { bringing.run().await });
+        let calls = AtomicU64::new(0);
+        Ok(Self { jobs, calls, meters, writer, spooling, spool, _instance: instance })
+    }
+
+    /// The journal of a call that begins.
+    pub fn journal(&self, began: Began) -> Journal {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        Journal::begin(call, self.jobs.clone(), self.meters.clone(), began)
+    }
+
+    /// Writes everything and brings what can be brought within `deadline`. What is left waits on
+    /// the disk for the next process. Answers how many logs that are.
+    pub async fn close(self, deadline: Duration) -> usize {
+        let Self { jobs, writer, spooling, spool, _instance, .. } = self;
+        let written = tokio::task::spawn_blocking(move || {
+            // The queue may be full for a moment; the thread empties it.
+            let _ = jobs.send(Job::Close);
+            let _ = writer.join();
+        });
+        let _ = written.await;
+        spooling.abort();
+        let _ = spooling.await;
+        timeout(deadline, spool.round()).await.unwrap_or_else(|_| {
+            let left = spool.meters.spool_files.get();
+            usize::try_from(left).unwrap_or(0)
+        })
+    }
+}
