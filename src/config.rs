@@ -3,6 +3,7 @@
 //! Every setting is a variable and a flag of the same name. A wrong value names its variable,
 //! and the process exits with 64. Nothing else in this crate reads a variable.
 
+mod archive;
 mod emulator;
 mod langfuse;
 mod store;
@@ -19,6 +20,7 @@ use voice_catalog::{Dirs, Limits, Rules, Snapshot, execute::ClientOptions};
 use voice_emulator::EmulatorConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
+pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
 pub use self::store::StoreArgs;
@@ -55,6 +57,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Check tools, workflows, prompts and settings; exit 64 when a server would not start.
     Check(Box<CheckArgs>),
+    /// Take away everything that is kept of one session: logs, recordings, journals.
+    Erase(Box<EraseArgs>),
     /// Run the stand-in for Amazon Bedrock on its own, for any AWS SDK.
     Emulator(EmulatorArgs),
     /// Ask the local server for its health; exit 0 when it answers. For containers.
@@ -176,6 +180,9 @@ pub struct ServeArgs {
     /// What outlives a task.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// What is kept of a call.
+    #[command(flatten)]
+    pub archive: ArchiveArgs,
     /// Langfuse.
     #[command(flatten)]
     pub langfuse: LangfuseArgs,
@@ -196,6 +203,17 @@ pub struct CheckArgs {
     /// Also write the JSON Schemas of tool, workflow and prompt files into this folder.
     #[arg(long, value_name = "DIR")]
     pub schemas: Option<PathBuf>,
+    /// The settings of the server.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// The settings of `erase`.
+#[derive(Debug, Clone, Args)]
+pub struct EraseArgs {
+    /// The session's id.
+    #[arg(long, value_name = "ID")]
+    pub session: String,
     /// The settings of the server.
     #[command(flatten)]
     pub serve: ServeArgs,
@@ -275,6 +293,10 @@ pub struct ServerConfig {
     pub tools: ClientOptions,
     /// What is asked of Langfuse.
     pub langfuse: Option<LangfuseSettings>,
+    /// What is kept of a call.
+    pub archive: ArchiveSettings,
+    /// Who signs requests to AWS that the emulator does not answer.
+    pub credentials: Credentials,
 }
 
 /// Who answers the calls, and what is needed to reach it.
@@ -320,6 +342,8 @@ impl Default for ServerConfig {
             store: StoreConfig::default(),
             tools: ClientOptions::default(),
             langfuse: None,
+            archive: ArchiveSettings::default(),
+            credentials: Credentials::DefaultChain,
         }
     }
 }
@@ -449,7 +473,7 @@ impl ServeArgs {
         let backend = match self.sonic_backend {
             SonicBackend::Emulator => Backend::Emulator(Box::new(self.emulator.config()?)),
             SonicBackend::Bedrock => Backend::Bedrock {
-                credentials,
+                credentials: credentials.clone(),
                 endpoint: self.aws_endpoint_url_bedrock_runtime,
                 extra_ca: None,
             },
@@ -470,6 +494,9 @@ impl ServeArgs {
         let store = self.store.config()?;
         let tools = self.tools.options()?;
         let langfuse = self.langfuse.settings()?;
+        let archive = self.archive.settings()?;
+        engine.prices = archive.prices.clone();
+        engine.model_id.clone_from(&self.nova_sonic_model_id);
         Ok(ServerConfig {
             host: self.host,
             port: self.port,
@@ -490,6 +517,8 @@ impl ServeArgs {
             store,
             tools,
             langfuse,
+            archive,
+            credentials,
         })
     }
 }

@@ -6,6 +6,7 @@ mod api;
 mod error;
 mod frames;
 pub(crate) mod headers;
+mod history;
 mod pages;
 mod probes;
 pub(crate) mod socket;
@@ -17,6 +18,7 @@ use std::{path::Path, sync::Arc};
 use actix_web::web::{self, ServiceConfig};
 use prometheus_client::registry::Registry as MetricsRegistry;
 use voice_actors::{Engine, Identity, Registry};
+use voice_archive::history::History;
 use voice_call::Meters;
 use voice_catalog::Catalog;
 use voice_sonic::ModelFamily;
@@ -35,23 +37,16 @@ pub(crate) struct State {
     pub(crate) identity: Identity,
     pub(crate) status: AwsStatus,
     pub(crate) model: ModelFamily,
-    metrics: MetricsRegistry,
+    /// The session logs; absent when none are kept.
+    pub(crate) history: Option<History>,
+    pub(crate) metrics: MetricsRegistry,
 }
 
-impl State {
-    pub(crate) fn new(
-        engine: Engine,
-        registry: Registry,
-        catalog: Catalog,
-        meters: Meters,
-        identity: Identity,
-        status: AwsStatus,
-        model: ModelFamily,
-    ) -> Self {
-        let mut metrics = MetricsRegistry::with_prefix(METRICS_PREFIX);
-        meters.register(&mut metrics);
-        Self { engine, registry, catalog, meters, identity, status, model, metrics }
-    }
+/// All meters under their names.
+pub(crate) fn metrics_of(meters: &Meters) -> MetricsRegistry {
+    let mut metrics = MetricsRegistry::with_prefix(METRICS_PREFIX);
+    meters.register(&mut metrics);
+    metrics
 }
 
 /// The routes of one worker.

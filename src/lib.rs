@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod config;
+pub mod erase;
 pub mod healthcheck;
 mod http;
 mod reload;
@@ -20,6 +21,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use tokio::task::JoinHandle;
 use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
+use voice_archive::Archive;
 use voice_call::Meters;
 use voice_catalog::{Catalog, execute::Executors};
 use voice_emulator::Emulator;
@@ -37,6 +39,9 @@ const CONNECTION_GRACE_SECONDS: u64 = 3;
 /// `ops.md` §1.6), or the balancer would now and then use one that is just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(130);
 
+/// How long the last session logs get to reach their store.
+const ARCHIVE_GRACE: Duration = Duration::from_secs(20);
+
 /// Builds servers.
 pub struct Server;
 
@@ -51,6 +56,7 @@ pub struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     /// Looks for changed tools, workflows and prompts, on disk and in Langfuse.
     reloading: Vec<JoinHandle<()>>,
+    archive: Option<Arc<Archive>>,
     emulator: Option<Emulator>,
 }
 
@@ -80,6 +86,15 @@ pub enum BuildError {
     /// The clients of the tools could not be set up.
     #[error("the clients of the tools could not be set up")]
     Tools(#[from] voice_catalog::execute::SetupError),
+    /// The place for what is not finished could not be taken.
+    #[error("DATA_DIR: {dir} cannot be used")]
+    Archive {
+        /// The folder as configured.
+        dir: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The client of Langfuse could not be set up.
     #[error("the client of Langfuse could not be set up")]
     Langfuse(#[from] voice_langfuse::SetupError),
@@ -113,6 +128,7 @@ impl Server {
         let wiring = wiring::wire(&config).await?;
         let meters = Meters::default();
         let registry = Registry::start(meters.clone(), config.engine.probe_interval);
+        let kept = wiring::archive(&config, &meters).await?;
         let identity = Identity {
             version: version(),
             backend: wiring.backend,
@@ -123,14 +139,25 @@ impl Server {
             catalog: catalog.clone(),
             executors: Arc::new(Executors::new(clients)),
             store: Arc::new(Vault::open(&config.store).await?),
+            archive: kept.as_ref().map(|kept| kept.archive.clone()),
         };
+        let archive = ports.archive.clone();
         let model = config.engine.model;
         let engine = Engine::new(config.engine.clone(), ports, meters.clone(), identity.clone());
         let loaded = catalog.snapshot();
         let (tools, workflows) = (loaded.tools().len(), loaded.workflows().len());
         let watching = catalog.clone();
-        let state =
-            Arc::new(State::new(engine, registry, catalog, meters, identity, wiring.status, model));
+        let state = Arc::new(State {
+            engine,
+            registry,
+            catalog,
+            metrics: http::metrics_of(&meters),
+            meters,
+            identity,
+            status: wiring.status,
+            model,
+            history: kept.map(|kept| kept.history),
+        });
 
         let (shared, static_dir) = (state.clone(), config.static_dir.clone());
         let mut server = HttpServer::new(move || {
@@ -180,6 +207,7 @@ impl Server {
             handle,
             serving,
             reloading,
+            archive,
             emulator: wiring.emulator,
         })
     }
@@ -272,6 +300,12 @@ impl Running {
         let report = self.state.registry.drain(grace).await;
         self.handle.stop(true).await;
         let _ = self.serving.await;
+        if let Some(archive) = &self.archive {
+            let left = archive.close(grace.min(ARCHIVE_GRACE)).await;
+            if left > 0 {
+                tracing::error!(left, "session logs wait on the disk for the next start");
+            }
+        }
         if let Some(emulator) = self.emulator {
             emulator.shutdown();
         }

@@ -9,7 +9,7 @@ use voice_s2s::{
     BuildError, Server,
     check::{self, Report},
     config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, ServeArgs},
-    healthcheck,
+    erase, healthcheck,
     shutdown::Signals,
     telemetry::{self, Output},
 };
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         None => serve(cli.serve),
         Some(Command::Serve(args)) => serve(*args),
         Some(Command::Check(args)) => check::run(*args, &mut std::io::stdout().lock()),
+        Some(Command::Erase(args)) => erase::run(*args, &mut std::io::stdout().lock()),
         Some(Command::Emulator(args)) => emulate(args),
         Some(Command::Healthcheck(args)) => healthcheck::ask(&args.host, args.port),
     };

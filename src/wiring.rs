@@ -7,13 +7,14 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use voice_aws::{BedrockPort, Credentials};
-use voice_call::SonicPort;
+use voice_archive::{Archive, ArchiveConfig, folder::Folder, history::History, store::ObjectStore};
+use voice_aws::{BedrockPort, Credentials, S3Config, S3Encryption, S3Store};
+use voice_call::{Meters, SonicPort};
 use voice_emulator::Emulator;
 
 use crate::{
     BuildError,
-    config::{Backend, ServerConfig},
+    config::{Backend, Encryption, Keep, ServerConfig},
 };
 
 /// How long an answer about credentials is good for: the question may go to the network.
@@ -78,6 +79,58 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
             })
         }
     }
+}
+
+/// What is kept of calls.
+pub(crate) struct Kept {
+    pub(crate) archive: Arc<Archive>,
+    pub(crate) history: History,
+}
+
+/// The store of session logs; `None` when nothing is kept.
+pub(crate) async fn object_store(config: &ServerConfig) -> Option<Arc<dyn ObjectStore>> {
+    match &config.archive.keep {
+        Keep::Off => None,
+        Keep::Local => Some(Arc::new(Folder::new(config.data_dir.join("sessions")))),
+        Keep::S3(bucket) => {
+            let config = S3Config {
+                bucket: bucket.name.clone(),
+                prefix: bucket.prefix.clone(),
+                region: bucket.region.clone().unwrap_or_else(|| config.region.clone()),
+                endpoint: bucket.endpoint.clone(),
+                credentials: config.credentials.clone(),
+                encryption: match &bucket.encryption {
+                    Encryption::Bucket => S3Encryption::Bucket,
+                    Encryption::S3 => S3Encryption::S3,
+                    Encryption::Kms(key) => S3Encryption::Kms(key.clone()),
+                },
+            };
+            Some(Arc::new(S3Store::new(config).await))
+        }
+    }
+}
+
+/// Opens the archive, as the configuration says.
+pub(crate) async fn archive(
+    config: &ServerConfig,
+    meters: &Meters,
+) -> Result<Option<Kept>, BuildError> {
+    let Some(store) = object_store(config).await else { return Ok(None) };
+    let settings = &config.archive;
+    let archive = ArchiveConfig {
+        dir: config.data_dir.clone(),
+        store: store.clone(),
+        redactor: settings.redactor.clone(),
+        prices: settings.prices.clone(),
+        spool_limit: settings.spool_limit,
+        pauses: settings.pauses,
+    };
+    tracing::info!(store = store.describe(), "session logs are kept");
+    let archive = Archive::open(archive, meters.clone()).map_err(|source| BuildError::Archive {
+        dir: config.data_dir.display().to_string(),
+        source,
+    })?;
+    Ok(Some(Kept { archive: Arc::new(archive), history: History::new(store) }))
 }
 
 /// What `/api/system/status` says about the far side.

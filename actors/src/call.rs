@@ -16,6 +16,7 @@ pub mod workflow;
 #[cfg(feature = "chaos")]
 mod chaos;
 pub(crate) mod checkpoint;
+mod chronicle;
 mod conversation;
 mod lifecycle;
 pub(crate) mod parking;
@@ -29,6 +30,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Recipient, SpawnHandle};
+use voice_archive::{Journal, entry::Event};
 use voice_call::{CallId, EndReason, ResumeToken, Role, meters::Queue, meters::ReasonLabel};
 use voice_catalog::Snapshot;
 use voice_sonic::Renewal;
@@ -93,6 +95,8 @@ pub(crate) struct CallActor {
     /// none of its business.
     catalog: Arc<Snapshot>,
     phase: Phase,
+    /// What is kept of it.
+    journal: Journal,
     /// Why the call ends; the watcher in [`start_call`] counts it.
     end_reason: Arc<std::sync::OnceLock<EndReason>>,
     children: ChildSet,
@@ -226,6 +230,8 @@ fn start(
     let mut call =
         CallActor::new(engine.clone(), id, children, client, socket.clone(), end_reason.clone());
     call.before = recalled.map(|recalled| *recalled.0);
+    call.journal = engine.journal(&call.id, &call.catalog, call.before.is_some());
+    let journal = call.journal.clone();
     meters.calls_started.inc();
     let (enrol, registry) = (lease.id().clone(), lease.registry());
     let abort = supervise::spawn_root(ctx.into_future(call), move |exit| {
@@ -235,6 +241,7 @@ fn start(
             _ => EndReason::SupervisorFailed,
         };
         meters.calls_ended.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+        journal.end(reason.as_str(), &reason.to_string());
         if reason == EndReason::SupervisorFailed {
             tracing::error!(?exit, "the supervisor of the call broke");
             let (code, text) = reason.close();
@@ -289,6 +296,7 @@ impl CallActor {
             id,
             engine,
             catalog,
+            journal: Journal::none(),
             phase: Phase::Configuring,
             end_reason,
             children,
@@ -353,7 +361,9 @@ impl CallActor {
 
     /// Tells the client that something is wrong, in words and by a stable code.
     fn complain(&self, code: &'static str, message: impl Into<String>, fatal: bool) {
-        self.tell(ServerMessage::Error { message: message.into(), code, fatal });
+        let message = message.into();
+        self.note(Event::Error { code: code.to_owned(), message: message.clone() });
+        self.tell(ServerMessage::Error { message, code, fatal });
     }
 
     /// Whether the call is on its way out.

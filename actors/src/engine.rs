@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use voice_archive::{Archive, Journal, entry::Began, price::Prices};
 use voice_call::{CallId, Meters, SessionStore, SonicPort};
-use voice_catalog::{Catalog, execute::Executors};
+use voice_catalog::{Catalog, Snapshot, execute::Executors};
 use voice_sonic::{ModelFamily, RenewalLimits};
 use voice_wire::server::Version;
 
@@ -32,6 +33,8 @@ pub struct Ports {
     pub executors: Arc<Executors>,
     /// Keeps the state of calls beyond their task.
     pub store: Arc<dyn SessionStore>,
+    /// Keeps what was said; nothing is kept when absent.
+    pub archive: Option<Arc<Archive>>,
 }
 
 /// The state of a call whose task is gone.
@@ -51,6 +54,10 @@ pub struct Identity {
 /// The numbers of a call. The defaults are the contract's.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
+    /// The model's id, for the log and the price.
+    pub model_id: String,
+    /// What things cost.
+    pub prices: Arc<Prices>,
     /// Which generation of Nova Sonic the configured model id belongs to.
     pub model: ModelFamily,
     /// The voice when neither client nor persona names one.
@@ -108,6 +115,8 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
+            model_id: "amazon.nova-2-sonic-v1:0".into(),
+            prices: Arc::default(),
             model: ModelFamily::Sonic2,
             default_voice: "matthew".into(),
             default_persona: None,
@@ -154,6 +163,20 @@ impl Engine {
                 None
             }
         }
+    }
+
+    /// The journal of a call that begins.
+    pub(crate) fn journal(&self, call: &CallId, catalog: &Snapshot, continued: bool) -> Journal {
+        let Some(archive) = &self.shared.ports.archive else { return Journal::none() };
+        let Identity { version, backend, .. } = &self.shared.identity;
+        archive.journal(Began {
+            session_id: call.to_string(),
+            program: format!("{} {}", version.name, version.version),
+            backend: (*backend).to_owned(),
+            model_id: self.shared.config.model_id.clone(),
+            catalog: catalog.hash().to_owned(),
+            continued,
+        })
     }
 
     /// The meters that its calls count on.

@@ -14,6 +14,7 @@ use voice_catalog::{Prompt, PromptKind};
 use super::{
     State,
     error::{Refused, not_found},
+    history,
 };
 
 /// The routes below `/api`; an unknown one is a JSON 404.
@@ -27,6 +28,8 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .route("/tools", web::get().to(tools))
         .route("/workflows", web::get().to(workflows))
         .route("/workflow/{id}", web::get().to(workflow))
+        .route("/history", web::get().to(history::list))
+        .route("/history/{name}", web::get().to(history::file))
         .route("/system/status", web::get().to(status))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))
 }

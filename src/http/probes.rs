@@ -60,6 +60,7 @@ fn catalog(state: &State) -> Value {
 
 /// What the process counts, in the OpenMetrics text format.
 pub(super) async fn metrics(state: Data<State>) -> impl Responder {
+    state.meters.settle();
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &state.metrics) {
         Ok(()) => HttpResponse::Ok()

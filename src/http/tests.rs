@@ -63,17 +63,20 @@ fn state() -> Arc<State> {
         catalog: catalog.clone(),
         executors: Arc::default(),
         store: Arc::new(Vault::in_memory(MemoryShelf::default(), &[0; 32]).expect("a vault")),
+        archive: None,
     };
     let engine = Engine::new(EngineConfig::default(), ports, meters.clone(), identity.clone());
-    Arc::new(State::new(
+    Arc::new(State {
         engine,
-        Registry::start(meters.clone(), Duration::from_secs(10)),
+        registry: Registry::start(meters.clone(), Duration::from_secs(10)),
         catalog,
+        metrics: super::metrics_of(&meters),
         meters,
         identity,
-        AwsStatus::emulator("us-east-1"),
-        ModelFamily::Sonic2,
-    ))
+        status: AwsStatus::emulator("us-east-1"),
+        model: ModelFamily::Sonic2,
+        history: None,
+    })
 }
 
 /// A page of one file beside a secret.

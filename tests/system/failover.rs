@@ -14,12 +14,11 @@ use std::{
 use redis::AsyncCommands;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     process::{Child, Command},
 };
 
-use crate::support::{Caller, DEADLINE};
+use crate::support::{Caller, DEADLINE, Task};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -58,54 +57,6 @@ async fn listening(port: u16) {
     listens.await.expect("it listens");
 }
 
-/// One task.
-struct Task {
-    child: Child,
-    port: u16,
-}
-
-impl Task {
-    async fn start(redis: u16) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_voice-s2s"))
-            .args(["serve", "--port", "0", "--log", "json", "--greeting-delay", "0.05"])
-            .env("SESSION_STORE", format!("redis://127.0.0.1:{redis}"))
-            .env("SESSION_STORE_KEY", KEY)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the server starts");
-        let stdout = child.stdout.take().expect("its output");
-        let mut lines = BufReader::new(stdout).lines();
-        let port = tokio::time::timeout(DEADLINE, async {
-            loop {
-                let line = lines.next_line().await.expect("output").expect("it is ready");
-                let line: Value = serde_json::from_str(&line).unwrap_or_default();
-                if let Some(port) = line["url"].as_str().and_then(|url| url.rsplit(':').next()) {
-                    return port.trim_end_matches('/').parse().expect("a port");
-                }
-            }
-        });
-        let port = port.await.expect("ready in time");
-        // Whatever else it says is read and thrown away.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, port }
-    }
-
-    /// Calls that it holds, as its metrics tell.
-    async fn calls(&self) -> u64 {
-        let mut tcp = TcpStream::connect(("127.0.0.1", self.port)).await.expect("a connection");
-        let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        tcp.write_all(request.as_bytes()).await.expect("a request");
-        let mut answer = String::new();
-        tcp.read_to_string(&mut answer).await.expect("an answer");
-        let gauge = |line: &&str| !line.starts_with('#') && line.contains("active_calls ");
-        let line = answer.lines().find(gauge).expect("the gauge");
-        line.rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a number")
-    }
-}
-
 /// Connects through the load balancer, which may still believe in a dead task.
 async fn connect(url: &str) -> Caller {
     let connected = tokio::time::timeout(DEADLINE, async {
@@ -132,7 +83,9 @@ async fn a_client_of_a_killed_task_goes_on_at_another_one() {
     let redis_args = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
     let _redis = run(&redis_server, &redis_args);
     listening(redis_port).await;
-    let mut tasks = [Task::start(redis_port).await, Task::start(redis_port).await];
+    let store = format!("redis://127.0.0.1:{redis_port}");
+    let settings = [("SESSION_STORE", &*store), ("SESSION_STORE_KEY", KEY)];
+    let mut tasks = [Task::start(&settings).await, Task::start(&settings).await];
     let config = format!(
         "defaults\n mode http\n timeout connect 1s\n timeout client 60s\n timeout server 60s\n \
          timeout tunnel 1h\n retries 3\n option redispatch 1\n\
@@ -177,12 +130,11 @@ async fn a_client_of_a_killed_task_goes_on_at_another_one() {
 
     let mut holder = usize::MAX;
     for (number, task) in tasks.iter().enumerate() {
-        if task.calls().await == 1 {
+        if task.metric("voice_s2s_active_calls").await == 1 {
             holder = number;
         }
     }
-    tasks[holder].child.start_kill().expect("SIGKILL");
-    tasks[holder].child.wait().await.expect("it is dead");
+    tasks[holder].kill().await;
     caller.closed().await;
 
     let mut caller = connect(&url(&back)).await;

@@ -23,6 +23,8 @@ mod reload;
 mod remote_tools;
 mod renewal;
 mod resume;
+mod session_log;
+mod session_store;
 mod settings;
 mod shutdown;
 mod slow_client;

@@ -1,12 +1,8 @@
 //! Graceful shutdown: in-process, and of the real program by a signal.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{process::Command, time::Duration};
 
-use crate::support::{Bench, Caller};
+use crate::support::{Bench, Caller, Task};
 
 #[actix_web::test]
 async fn a_drain_ends_every_call_in_order_and_refuses_new_ones() {
@@ -25,59 +21,12 @@ async fn a_drain_ends_every_call_in_order_and_refuses_new_ones() {
     bench.finish().await;
 }
 
-/// The program itself, on a free port.
-struct Program {
-    child: Child,
-    url: String,
-}
-
-impl Program {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_voice-s2s"))
-            .args(["serve", "--port", "0", "--workers", "1"])
-            .env_remove("PORT")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-        let (sender, ready) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            // Reads to the end, so that the program never writes into a closed pipe.
-            for line in lines.map_while(Result::ok) {
-                if let Some(at) = line.find("ready").and_then(|_| line.find("http://")) {
-                    let url = line[at..].split(['"', ' ']).next().unwrap_or_default().to_owned();
-                    let _ = sender.send(url);
-                }
-            }
-        });
-        let url = ready.recv_timeout(crate::support::DEADLINE).expect("the line that says ready");
-        Self { child, url }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
-        assert!(sent.expect("kill").success());
-    }
-
-    fn sonic(&self) -> String {
-        format!("{}/sonic", self.url.replace("http://", "ws://"))
-    }
-
-    async fn exit_code(mut self) -> Option<i32> {
-        let waited = tokio::task::spawn_blocking(move || self.child.wait());
-        let status = tokio::time::timeout(crate::support::DEADLINE, waited).await;
-        status.expect("an end").expect("a thread").expect("a status").code()
-    }
-}
-
 #[actix_web::test]
 async fn sigterm_with_calls_in_progress_ends_them_in_order_and_exits_with_zero() {
-    let program = Program::start();
+    let program = Task::start(&[("WORKERS", "1")]).await;
     let mut callers = Vec::new();
     for _ in 0..3 {
-        let mut caller = Caller::connect(&program.sonic()).await;
+        let mut caller = Caller::connect(&program.sonic("")).await;
         caller.message("session_start").await;
         callers.push(caller);
     }
@@ -90,7 +39,7 @@ async fn sigterm_with_calls_in_progress_ends_them_in_order_and_exits_with_zero()
 
 #[actix_web::test]
 async fn sigint_without_calls_exits_with_zero() {
-    let program = Program::start();
+    let program = Task::start(&[("WORKERS", "1")]).await;
     program.signal("INT");
     assert_eq!(program.exit_code().await, Some(0));
 }

@@ -7,11 +7,14 @@ pub(crate) mod house;
 pub(crate) mod langfuse;
 pub(crate) mod line;
 pub(crate) mod speech;
+pub(crate) mod store;
+pub(crate) mod task;
 
 pub(crate) use bench::Bench;
 pub(crate) use caller::{Caller, Seen};
 pub(crate) use dice::Dice;
 pub(crate) use house::{House, TRANSFER, puppet};
+pub(crate) use task::Task;
 
 use std::time::Duration;
 

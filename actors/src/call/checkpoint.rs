@@ -3,11 +3,12 @@
 
 use actix::{AsyncContext, Context, WrapFuture};
 use serde::{Deserialize, Serialize};
+use voice_archive::entry::Event;
 use voice_call::ResumeToken;
 use voice_sonic::{Speaker, TokenCounts};
 use voice_wire::SessionConfig;
 
-use super::{CallActor, exchange::SentText, settings, workflow::SavedWalk};
+use super::{CallActor, chronicle, exchange::SentText, settings, workflow::SavedWalk};
 use crate::supervise;
 
 /// Bytes that a checkpoint may have. The oldest lines go first.
@@ -117,6 +118,8 @@ impl CallActor {
         let [input_speech, input_text, output_speech, output_text] = tokens;
         let usage = TokenCounts { input_speech, input_text, output_speech, output_text };
         let unanswered = self.ledger.restore(lines, usage);
+        // The other task's log has these.
+        self.note(Event::Before(chronicle::tokens(usage)));
         self.unsent =
             unanswered.into_iter().map(|text| SentText { text, by_caller: true }).collect();
         self.transferred = transferred;

@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
+use voice_archive::entry::Event;
 use voice_call::EndReason;
 use voice_sonic::{Speaker, Usage};
-use voice_wire::{Role as Voice, ServerMessage};
+use voice_wire::{Feedback, Role as Voice, ServerMessage};
 
 use super::{
     CallActor, exchange::SentText, farewell::Farewell, idle::IdleAction, streams::Place, to,
@@ -147,10 +148,13 @@ impl CallActor {
     // Figures.
 
     fn on_usage(&mut self, stream: u32, usage: &Usage) {
+        let before = self.ledger.usage();
         let total = self.ledger.note_usage(stream, usage.total);
+        self.meter_usage(total.since(&before));
         let now = Instant::now();
         if self.usage_told.is_none_or(|at| now.duration_since(at) >= USAGE_EVERY) {
             self.usage_told = Some(now);
+            self.note_usage();
             self.tell(ServerMessage::Usage { data: voice_sonic::to_service_json(&total) });
         }
         if std::mem::take(&mut self.usage_due) {
@@ -159,11 +163,16 @@ impl CallActor {
     }
 
     fn on_turn_ended(&mut self, interrupted: bool) {
-        if let Some(turn) = self.latency.turn_ended(self.now()).filter(|_| !interrupted) {
-            self.tell(ServerMessage::LatencyUpdate {
-                ttft_ms: turn.first_audio.as_millis() as u64,
-                latency_ms: turn.whole.as_millis() as u64,
-            });
+        if let Some((turn, complete)) = self.latency.turn_ended(interrupted, self.now()) {
+            if complete {
+                self.note_turn(turn);
+            }
+            if !interrupted {
+                self.tell(ServerMessage::LatencyUpdate {
+                    ttft_ms: turn.first_audio.as_millis() as u64,
+                    latency_ms: turn.whole.as_millis() as u64,
+                });
+            }
         }
         // The model counts the turn a moment after it.
         if std::mem::replace(&mut self.usage_due, true) {
@@ -178,10 +187,14 @@ impl CallActor {
     }
 
     fn tell_token_usage(&self) {
+        self.note_usage();
         let usage = self.ledger.usage();
+        let cost = self.cost();
         self.tell(ServerMessage::TokenUsage {
             input_tokens: usage.input(),
             output_tokens: usage.output(),
+            cost,
+            currency: cost.map(|_| self.config().prices.currency.clone()),
         });
     }
 
@@ -194,7 +207,15 @@ impl CallActor {
         }
     }
 
+    /// The caller finished saying something at `at`.
+    fn caller_finished(&mut self, at: Instant) {
+        if let Some(turn) = self.latency.caller_finished(at) {
+            self.note_turn(turn);
+        }
+    }
+
     fn on_interrupted(&mut self) {
+        self.note(Event::BargeIn);
         self.tell(ServerMessage::TranscriptCancelled { role: Voice::Assistant });
     }
 }
@@ -220,7 +241,7 @@ impl Handler<StreamEvent> for CallActor {
             StreamNews::SpeechEnded { ago } => {
                 let now = self.now();
                 self.exchange.speech_ended(now);
-                self.latency.caller_finished(now.checked_sub(ago).unwrap_or(now));
+                self.caller_finished(now.checked_sub(ago).unwrap_or(now));
                 self.caller_active(ctx);
             }
             StreamNews::TurnStarted => {
@@ -262,7 +283,7 @@ impl Handler<ClientEvent> for CallActor {
                     );
                     return self.complain("invalid_text", message, false);
                 }
-                self.latency.caller_finished(self.now());
+                self.caller_finished(self.now());
                 self.send_text(text.to_owned(), true);
                 self.caller_active(ctx);
             }
@@ -272,9 +293,16 @@ impl Handler<ClientEvent> for CallActor {
                     comment = feedback.comment.is_some(),
                     "feedback"
                 );
+                let Feedback { score, comment } = feedback;
+                self.note(Event::Feedback { score, comment });
             }
             ClientEvent::Hearing(hearing) => {
                 self.hearing = hearing;
+                if let Some(turn) =
+                    Some(self.now()).filter(|_| hearing).and_then(|now| self.latency.written(now))
+                {
+                    self.note_turn(turn);
+                }
                 self.settle(ctx);
             }
             ClientEvent::HeardAll => {
@@ -307,6 +335,7 @@ impl Handler<LineUpdated> for CallActor {
         if line.text.is_empty() {
             return;
         }
+        self.note_line(&line);
         self.ledger.note_line(&line.id, line.speaker, &line.text, line.is_final);
         if line.is_final {
             self.line_said(&line);

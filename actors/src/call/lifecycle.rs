@@ -15,7 +15,7 @@ use crate::{
     sonic::FinishStream,
     supervise::ChildExited,
     tools::{FinishTools, ToolRunner},
-    transcript::{FinishTranscript, Transcriber},
+    transcript::{FinishTranscript, LineUpdated, Transcriber},
     transfer::{FinishDetector, TransferDetector},
 };
 
@@ -87,8 +87,12 @@ impl CallActor {
             self.complain(problem.code, problem.message, false);
         }
         self.wish = wish;
+        let news = settings.about != self.settings.about && self.phase != Phase::Configuring;
         let changes_stream = settings.session != self.settings.session;
         self.settings = settings;
+        if news {
+            self.note_settings();
+        }
         self.walk.link(&self.settings.workflows);
         self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);
         self.watch_idle(ctx);
@@ -107,6 +111,7 @@ impl CallActor {
             return;
         }
         tracing::info!(%reason, "ending the call");
+        self.note_usage();
         self.phase = Phase::Ending;
         self.farewell = None;
         self.handover = None;
@@ -161,6 +166,14 @@ impl CallActor {
     /// What a lost stream was saying ends where it is.
     fn close_open_lines(&mut self) {
         for line in self.ledger.close_open_lines() {
+            self.note_line(&LineUpdated {
+                id: line.id.clone(),
+                speaker: line.speaker,
+                text: line.text.clone(),
+                is_final: true,
+                interrupted: true,
+                steps: Vec::new(),
+            });
             let role = match line.speaker {
                 Speaker::User => Voice::User,
                 Speaker::Assistant => Voice::Assistant,

@@ -5,6 +5,7 @@
 
 use actix::{AsyncContext, Context, Handler, Message, MessageResult, Recipient, SpawnHandle};
 use prometheus_client::metrics::gauge::Gauge;
+use voice_archive::entry::Event;
 use voice_call::ResumeToken;
 use voice_wire::ServerMessage;
 
@@ -66,6 +67,7 @@ impl CallActor {
         };
         // A client that is merely slow notices, and comes back.
         self.socket.cut();
+        self.note(Event::Connection { state: "lost".into() });
         tracing::info!(?window, "the connection is lost; the call waits for its client");
         let timer = ctx.run_later(window, |call, ctx| {
             tracing::info!("nobody came back");
@@ -124,6 +126,7 @@ impl Handler<Return> for CallActor {
         if let Some(parked) = self.parked.take() {
             ctx.cancel_future(parked.timer);
         }
+        self.note(Event::Connection { state: "back".into() });
         let hello = self.hello(true);
         let out = socket.out.clone();
         // The old socket may still be there, if the client noticed the loss first.

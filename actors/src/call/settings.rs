@@ -5,8 +5,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
+use voice_archive::entry::{self, PromptUsed};
 use voice_call::SampleRate;
-use voice_catalog::{PromptRequest, Snapshot};
+use voice_catalog::{Prompt, PromptRequest, Snapshot};
 use voice_sonic::{ModelFamily, Sensitivity, SessionSettings, ToolSpec, voices};
 use voice_wire::SessionConfig;
 
@@ -29,6 +30,8 @@ pub struct CallSettings {
     pub timezone: Option<String>,
     /// Whether the caller is on the phone, where a human can take over.
     pub phone: bool,
+    /// All this in short, for the log.
+    pub about: entry::Settings,
 }
 
 /// A wish that cannot be met.
@@ -146,16 +149,48 @@ pub fn resolve(
         tools: tools.collect(),
         ..SessionSettings::default()
     };
+    let phone = wish.channel.as_deref() == Some("phone");
+    let about = entry::Settings {
+        persona: persona.map(str::to_owned),
+        voice: session.voice_id.clone(),
+        language: persona_config("language"),
+        channel: if phone { "phone" } else { "web" }.into(),
+        workflows: workflows.clone(),
+        tools: session.tools.iter().map(|tool| tool.name.clone()).collect(),
+        prompts: prompts_of(&request, catalog),
+    };
     let settings = CallSettings {
         session,
         idle_timeout,
         idle_checks: wish.inactivity_max_checks.unwrap_or(engine.idle_checks),
         greets: wish.greeting_enabled.unwrap_or(true),
-        phone: wish.channel.as_deref() == Some("phone"),
+        phone,
+        about,
         workflows,
         timezone: wish.user_timezone.clone(),
     };
     (settings, problems)
+}
+
+/// The prompts of which a system prompt is made, with their versions.
+fn prompts_of(request: &PromptRequest<'_>, catalog: &Snapshot) -> Vec<PromptUsed> {
+    let of_client = |text: Option<&str>| text.is_some_and(|text| !text.trim().is_empty());
+    let used = |prompt: &Prompt| PromptUsed {
+        id: prompt.id.clone(),
+        source: prompt.origin.as_str().into(),
+        version: prompt.origin.version(),
+    };
+    let own = |id: &str| PromptUsed { id: id.into(), source: "client".into(), version: None };
+    let persona = match of_client(request.system_prompt) {
+        true => Some(own("systemPrompt")),
+        false => request.persona.and_then(|id| catalog.persona(id)).map(used),
+    };
+    let speech = match of_client(request.speech_prompt) {
+        true => Some(own("speechPrompt")),
+        false => catalog.prompt("core-speech").map(used),
+    };
+    let guardrails = catalog.prompt("core-guardrails").filter(|_| request.guardrails).map(used);
+    [persona, speech, guardrails].into_iter().flatten().collect()
 }
 
 /// The date where the caller is, in words.

@@ -15,6 +15,7 @@
 use std::time::{Duration, Instant};
 
 use actix::{Addr, AsyncContext, Context};
+use voice_archive::entry::Event;
 use voice_call::{
     EndReason, FaultKind, Remedy, Role, StreamFault,
     meters::{Queue, ReasonLabel},
@@ -106,6 +107,7 @@ impl Streams {
 impl CallActor {
     pub(super) fn open_first_stream(&mut self, ctx: &mut Context<Self>) {
         if self.phase == Phase::Configuring {
+            self.note_settings();
             self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);
             self.open_stream(ctx);
         }
@@ -127,6 +129,11 @@ impl CallActor {
         self.drop_standby();
         let session = self.session_settings();
         self.streams.standby = Some(self.spawn_stream(session, SonicActor::standby, ctx));
+    }
+
+    fn note_stream(&self, reason: &str) {
+        let number = self.streams.serving_number().unwrap_or_default();
+        self.note(Event::Stream { number, reason: reason.to_owned() });
     }
 
     fn session_settings(&self) -> SessionSettings {
@@ -189,6 +196,7 @@ impl CallActor {
 
     fn serving_stream_opened(&mut self, valid_until: Option<Instant>, ctx: &mut Context<Self>) {
         self.phase = Phase::Live;
+        self.note_stream(if self.announced { "recovered" } else { "first" });
         self.renewal.stream_up(self.now(), valid_until);
         self.attach_serving();
         if !std::mem::replace(&mut self.announced, true) {
@@ -298,6 +306,7 @@ impl CallActor {
         let old = self.streams.serving.replace(next);
         self.attach_serving();
         self.renewal.stream_up(self.now(), valid_until);
+        self.note_stream("renewed");
         self.engine.meters().stream_renewals.inc();
         tracing::info!(stream = number, unheard = !self.hearing, "the next stream has taken over");
         if let Some(old) = old {

@@ -2,6 +2,7 @@
 
 use actix::{AsyncContext, Context, Handler};
 use serde_json::{Value, json};
+use voice_archive::entry::Event;
 use voice_call::{EndReason, meters::ReasonLabel};
 use voice_catalog::{Builtin, name::fold};
 use voice_wire::{ServerMessage, server::WorkflowStatus};
@@ -39,6 +40,8 @@ impl CallActor {
             tool_input: input.clone(),
             tool_use_id: tool_use_id.clone(),
         });
+        self.note_tool_called(&tool_use_id, &name, &input);
+        self.latency.tools_at_work(true, self.now());
         let stream = self.streams.serving_number().unwrap_or_default();
         self.pending_tools.push(PendingTool {
             tool_use_id: tool_use_id.clone(),
@@ -95,6 +98,8 @@ impl CallActor {
     fn tell_steps(&mut self) {
         for step in self.walk.take_moves() {
             tracing::info!(workflow = step.workflow, step = step.step, "workflow step");
+            let (workflow, reached) = (step.workflow.clone(), step.step.clone());
+            self.note(Event::Step { workflow, step: reached });
             self.tell(ServerMessage::WorkflowUpdate { current_step: step.step.clone() });
             let data = WorkflowStatus {
                 active_step_id: step.step,
@@ -136,8 +141,10 @@ impl CallActor {
     pub(super) fn answer_orphans(&mut self) {
         for pending in std::mem::take(&mut self.pending_tools) {
             let result = json!({"error": "the tool is not available; go on without it"});
+            self.note_tool_answered(&pending.tool_use_id, &pending.name, &result, "unavailable");
             self.give_result(pending, result);
         }
+        self.latency.tools_at_work(false, self.now());
     }
 
     /// Gives the model the result that it waits for: natively to the stream that asked, in words
@@ -168,6 +175,7 @@ impl CallActor {
             tool_result: result.clone(),
             tool_use_id: tool_use_id.clone(),
         });
+        self.note_tool_answered(&tool_use_id, &name, &result, outcome.as_str());
         self.ledger.note_tool(&name, &input, &result);
         let pending = self.pending_tools.iter().position(|tool| tool.tool_use_id == tool_use_id);
         match pending {
@@ -177,6 +185,7 @@ impl CallActor {
             }
             None => tracing::info!(name, tool_use_id, "the model was answered already"),
         }
+        self.latency.tools_at_work(!self.pending_tools.is_empty(), self.now());
         if outcome != Outcome::Refused {
             self.walk.tool_ended(&name, &input, &result, outcome == Outcome::Ok);
             self.tell_steps();

@@ -2,6 +2,7 @@
 
 use actix::{AsyncContext, Context, Handler};
 use serde_json::{Map, Value};
+use voice_archive::entry::Event;
 use voice_call::EndReason;
 use voice_catalog::{Builtin, name::fold};
 use voice_wire::ServerMessage;
@@ -107,7 +108,7 @@ impl CallActor {
         if std::mem::replace(&mut self.transferred, true) || self.is_ending() {
             return;
         }
-        tracing::info!(reason = request.reason, "transfer to an agent");
+        tracing::info!("transfer to an agent");
         let now = self.now();
         let mut handover = Handover::new(request, &self.config().transfer, now);
         if self.streams.serving().is_none() {
@@ -133,11 +134,14 @@ impl CallActor {
         let step = handover.poll(now);
         let next = handover.next();
         match step {
-            Some(Step::Tell(request)) => self.tell(ServerMessage::TransferToAgent {
-                reason: request.reason,
-                summary: request.summary,
-                attributes: request.attributes,
-            }),
+            Some(Step::Tell(TransferRequested { reason, summary, attributes })) => {
+                self.note(Event::Transfer {
+                    reason: reason.clone(),
+                    summary: summary.clone(),
+                    attributes: attributes.clone(),
+                });
+                self.tell(ServerMessage::TransferToAgent { reason, summary, attributes });
+            }
             Some(Step::End) => return self.end(EndReason::Transferred, ctx),
             None => {}
         }

@@ -2,10 +2,10 @@
 
 use std::{
     collections::HashMap,
-    io,
+    fmt, io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
@@ -48,11 +48,26 @@ pub struct Archive {
     jobs: SyncSender<Job>,
     calls: AtomicU64,
     meters: Meters,
-    writer: thread::JoinHandle<()>,
-    spooling: JoinHandle<()>,
+    /// Taken when the archive is closed.
+    working: Mutex<Option<Working>>,
     spool: Arc<Spool>,
     /// Its lock says that we live.
     _instance: Instance,
+}
+
+/// What works for the archive.
+#[derive(Debug)]
+struct Working {
+    writer: thread::JoinHandle<()>,
+    spooling: JoinHandle<()>,
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive")
+            .field("store", &self.spool.store.describe())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Archive {
@@ -94,7 +109,8 @@ impl Archive {
         let bringing = spool.clone();
         let spooling = tokio::spawn(async move { bringing.run().await });
         let calls = AtomicU64::new(0);
-        Ok(Self { jobs, calls, meters, writer, spooling, spool, _instance: instance })
+        let working = Mutex::new(Some(Working { writer, spooling }));
+        Ok(Self { jobs, calls, meters, working, spool, _instance: instance })
     }
 
     /// The journal of a call that begins.
@@ -105,8 +121,10 @@ impl Archive {
 
     /// Writes everything and brings what can be brought within `deadline`. What is left waits on
     /// the disk for the next process. Answers how many logs that are.
-    pub async fn close(self, deadline: Duration) -> usize {
-        let Self { jobs, writer, spooling, spool, _instance, .. } = self;
+    pub async fn close(&self, deadline: Duration) -> usize {
+        let working = self.working.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Working { writer, spooling }) = working else { return 0 };
+        let (jobs, spool) = (self.jobs.clone(), &self.spool);
         let written = tokio::task::spawn_blocking(move || {
             // The queue may be full for a moment; the thread empties it.
             let _ = jobs.send(Job::Close);
@@ -115,9 +133,9 @@ impl Archive {
         let _ = written.await;
         spooling.abort();
         let _ = spooling.await;
-        timeout(deadline, spool.round()).await.unwrap_or_else(|_| {
-            let left = spool.meters.spool_files.get();
-            usize::try_from(left).unwrap_or(0)
-        })
+        match timeout(deadline, spool.round()).await {
+            Ok(failed) => failed.len(),
+            Err(_) => usize::try_from(spool.meters.spool_files.get()).unwrap_or(0),
+        }
     }
 }

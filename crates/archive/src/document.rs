@@ -251,6 +251,8 @@ struct Fold {
     /// Where the lines of each id are.
     lines: BTreeMap<String, usize>,
     usage: Tokens,
+    /// What is in the log of another task.
+    before: Tokens,
     /// The usage when the turn before was counted.
     counted: Tokens,
     recorded: Vec<Value>,
@@ -272,6 +274,7 @@ impl Fold {
             log,
             lines: BTreeMap::new(),
             usage: Tokens::default(),
+            before: Tokens::default(),
             counted: Tokens::default(),
             recorded: Vec::new(),
         }
@@ -349,7 +352,9 @@ impl Fold {
                 tokens: Tokens::default(),
                 cost: None,
             }),
+            Event::Before(tokens) => self.before = *tokens,
             Event::Usage(tokens) => {
+                let tokens = &tokens.since(&self.before);
                 self.usage = *tokens;
                 // The model counts a turn a moment after it (`nova-sonic.md` §3.3).
                 if let Some(turn) = log.turns.last_mut() {

@@ -77,6 +77,8 @@ pub enum Event {
     Turn(Turn),
     /// Tokens so far.
     Usage(Tokens),
+    /// Tokens that another task has counted, whose call this one goes on with.
+    Before(Tokens),
     /// A stream to the model was opened.
     Stream {
         /// Which, from 1.

@@ -361,6 +361,7 @@ fn clean(redactor: &Redactor, event: &mut Event) {
         | Event::Step { .. }
         | Event::Turn(_)
         | Event::Usage(_)
+        | Event::Before(_)
         | Event::Stream { .. }
         | Event::Connection { .. }
         | Event::Feedback { .. }

@@ -6,20 +6,28 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt, stream};
 use tokio::{sync::Notify, time::timeout};
 use voice_call::{Meters, meters::ReasonLabel};
 
-use crate::{instance::entries, journal::is_partial, name::LogName, store::ObjectStore};
+use crate::{
+    instance::entries,
+    journal::is_partial,
+    name::LogName,
+    store::{FaultKind, ObjectStore, StoreFault},
+};
 
 /// Logs that are on their way at a time.
 const AT_ONCE: usize = 4;
 
 /// How long one log may be on its way.
 const PUT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often the process log says that the store does not work.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// The content type of a session log.
 const JSON: &str = "application/json";
@@ -61,53 +69,55 @@ impl Spool {
     /// Brings what is there, and what comes, until it is dropped.
     pub(crate) async fn run(&self) {
         let mut failures = 0_u32;
+        let mut said: Option<Instant> = None;
         loop {
             let failed = self.round().await;
-            if failed == 0 {
+            let store = self.store.describe();
+            let Some(fault) = failed.first() else {
+                if said.take().is_some() {
+                    tracing::info!(store, "the store works again; nothing waits for it");
+                }
                 failures = 0;
                 self.wake.notified().await;
-            } else {
-                failures = failures.saturating_add(1);
-                tokio::time::sleep(self.pauses.after(failures)).await;
+                continue;
+            };
+            if said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+                said = Some(Instant::now());
+                let waiting = failed.len();
+                tracing::error!(store, %fault, waiting, "session logs wait on the local disk");
             }
+            failures = failures.saturating_add(1);
+            tokio::time::sleep(self.pauses.after(failures)).await;
         }
     }
 
-    /// Tries everything once. Answers how much is left because it failed.
-    pub(crate) async fn round(&self) -> usize {
+    /// Tries everything once. Answers why what is left has failed.
+    pub(crate) async fn round(&self) -> Vec<StoreFault> {
         let waiting: Vec<PathBuf> = entries(&self.dir).filter(|file| !is_partial(file)).collect();
-        let bringing = waiting.into_iter().map(|file| async move { self.bring(&file).await });
+        let bringing = waiting.into_iter().map(|file| async move { self.bring(&file).await.err() });
         let brought = stream::iter(bringing).buffer_unordered(AT_ONCE);
-        brought.filter(|brought| std::future::ready(!brought)).count().await
+        brought.filter_map(std::future::ready).collect().await
     }
 
-    async fn bring(&self, file: &Path) -> bool {
+    async fn bring(&self, file: &Path) -> Result<(), StoreFault> {
         let name = file.file_name().and_then(|name| name.to_str()).and_then(LogName::parse);
         let Some(name) = name else {
             tracing::warn!(file = %file.display(), "this is no session log; it stays in the spool");
-            return true;
+            return Ok(());
         };
         let put = self.store.put(name.key(), JSON, file.to_owned());
-        let outcome = match timeout(PUT_DEADLINE, put).await {
-            Ok(Ok(())) => "ok",
-            Ok(Err(fault)) => {
-                tracing::error!(store = self.store.describe(), %fault, %name, "a log is not kept yet");
-                fault.kind.as_str()
-            }
-            Err(_) => {
-                tracing::error!(store = self.store.describe(), %name, "a log is not kept yet: no answer");
-                "unavailable"
-            }
-        };
-        self.meters.uploads.get_or_create(&ReasonLabel { reason: outcome }).inc();
-        if outcome != "ok" {
-            return false;
-        }
+        let put = timeout(PUT_DEADLINE, put).await.unwrap_or_else(|_| {
+            let what = format!("no answer within {} s", PUT_DEADLINE.as_secs());
+            Err(StoreFault::new(FaultKind::Unavailable, what))
+        });
+        let reason = put.as_ref().map_or_else(|fault| fault.kind.as_str(), |()| "ok");
+        self.meters.uploads.get_or_create(&ReasonLabel { reason }).inc();
+        put?;
         if let Err(error) = std::fs::remove_file(file) {
             tracing::warn!(%error, file = %file.display(), "a log that is kept stays in the spool");
         }
         self.meters.spool_files.dec();
-        true
+        Ok(())
     }
 }
 

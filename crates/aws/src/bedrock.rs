@@ -14,7 +14,6 @@ mod uplink;
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_bedrockruntime::{
     Client,
@@ -28,7 +27,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use voice_call::{FaultKind, SonicPort, SonicStream, StreamFault};
 
-use crate::config::{BedrockConfig, Credentials};
+use crate::config::{BedrockConfig, shared_config};
 use expiry::Expiry;
 use trust::Trust;
 pub use trust::TrustError;
@@ -72,20 +71,7 @@ impl BedrockPort {
     /// on the network yet.
     pub async fn new(config: BedrockConfig) -> Result<Self, SetupError> {
         let trust = Arc::new(Trust::new(config.extra_ca.as_deref())?);
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(config.region.clone()));
-        if let Credentials::Keys { access_key_id, secret_access_key, session_token } =
-            &config.credentials
-        {
-            loader = loader.credentials_provider(aws_credential_types::Credentials::new(
-                access_key_id,
-                secret_access_key,
-                session_token.clone(),
-                None,
-                "voice-s2s configuration",
-            ));
-        }
-        let sdk = loader.load().await;
+        let sdk = shared_config(&config.region, &config.credentials).await;
         let expiry = Expiry::default();
         let credentials = sdk
             .credentials_provider()

@@ -3,6 +3,8 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+
 /// How to reach Nova Sonic.
 #[derive(Debug, Clone)]
 pub struct BedrockConfig {
@@ -54,6 +56,22 @@ pub enum Credentials {
         /// Session token of temporary credentials.
         session_token: Option<String>,
     },
+}
+
+/// Region and credentials as the SDK's clients take them; the rest is the SDK's default chain.
+pub(crate) async fn shared_config(region: &str, credentials: &Credentials) -> SdkConfig {
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::latest()).region(Region::new(region.to_owned()));
+    if let Credentials::Keys { access_key_id, secret_access_key, session_token } = credentials {
+        loader = loader.credentials_provider(aws_credential_types::Credentials::new(
+            access_key_id,
+            secret_access_key,
+            session_token.clone(),
+            None,
+            "voice-s2s configuration",
+        ));
+    }
+    loader.load().await
 }
 
 // By hand, so that no log line can hold a secret.

@@ -1,10 +1,13 @@
 //! The engine's ports on the AWS SDKs. Floor 3: no actix here, and nothing of the engine.
 //!
-//! [`BedrockPort`] opens streams to Nova Sonic. `src/wiring.rs` builds it, the engine sees only
-//! [`voice_call::SonicPort`]. The built-in emulator is reached through the very same port.
+//! [`BedrockPort`] opens streams to Nova Sonic; [`S3Store`] keeps what was said. `src/wiring.rs`
+//! builds them; the engine sees only [`voice_call::SonicPort`], and the archive its own
+//! `ObjectStore`. The built-in emulator is reached through the very same ports.
 
 pub mod bedrock;
 pub mod config;
+pub mod s3;
 
 pub use bedrock::{BedrockPort, SetupError};
 pub use config::{BedrockConfig, Credentials};
+pub use s3::{S3Config, S3Encryption, S3Store};

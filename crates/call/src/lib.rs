@@ -8,6 +8,7 @@ pub mod end;
 pub mod epoch;
 pub mod fault;
 pub mod id;
+pub mod latencies;
 pub mod meters;
 pub mod port;
 pub mod role;

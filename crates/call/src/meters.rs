@@ -10,6 +10,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::latencies::Latencies;
+
 /// The queues in which something of a call can wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Queue {
@@ -37,6 +39,13 @@ pub struct QueueLabel {
 pub struct ReasonLabel {
     /// Which one.
     pub reason: &'static str,
+}
+
+/// A kind as a label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KindLabel {
+    /// Which one.
+    pub kind: &'static str,
 }
 
 /// A child's role and how it ended, as labels.
@@ -99,6 +108,14 @@ pub struct Meters {
     pub prompt_refreshes: Family<ReasonLabel, Counter>,
     /// Whether the files on disk are newer than the catalog in use because they have errors.
     pub catalog_stale: Gauge,
+    /// From the end of a caller's speech to the model's first audio.
+    pub first_audio: Latencies,
+    /// From the end of a caller's speech until the first audio was written to the client.
+    pub first_written: Latencies,
+    /// Tokens, by kind and direction.
+    pub tokens: Family<KindLabel, Counter>,
+    /// What the tokens cost, in the currency of the table of prices.
+    pub cost: Counter<f64, AtomicU64>,
     /// Entries of journals that found no room.
     pub journal_lost: Counter,
     /// Journals and logs that could not be written.
@@ -155,6 +172,13 @@ impl Meters {
             "1 while changed files have errors and the old ones are used",
             self.catalog_stale.clone(),
         );
+        let waits = [
+            (&self.first_audio, "turn_first_audio", "Wait for the model's first audio"),
+            (&self.first_written, "turn_first_written", "Wait for the first audio to the client"),
+        ];
+        waits.into_iter().for_each(|(wait, name, help)| wait.register(r, name, help));
+        r.register("tokens", "Tokens, by kind and direction", self.tokens.clone());
+        r.register("cost", "What the tokens cost, by the table of prices", self.cost.clone());
         r.register("journal_lost", "Journal entries lost", self.journal_lost.clone());
         r.register("journal_errors", "Journals not written", self.journal_errors.clone());
         r.register("spool_files", "Files that wait for their store", self.spool_files.clone());
@@ -162,6 +186,22 @@ impl Meters {
         r.register("uploads", "Uploads to the store, by outcome", self.uploads.clone());
         r.register("queue_depth", "What waits now, by queue", self.queue_depth.clone());
         r.register("dropped", "Dropped from full queues", self.dropped.clone());
+    }
+
+    /// Counts tokens, by kind, and what they cost.
+    pub fn count_tokens<const N: usize>(&self, tokens: [(&'static str, u64); N], cost: f64) {
+        for (kind, count) in tokens.into_iter().filter(|(_, count)| *count > 0) {
+            self.tokens.get_or_create(&KindLabel { kind }).inc_by(count);
+        }
+        if cost > 0.0 {
+            self.cost.inc_by(cost);
+        }
+    }
+
+    /// Works out what is worked out only for whoever reads it.
+    pub fn settle(&self) {
+        self.first_audio.settle();
+        self.first_written.settle();
     }
 
     /// The gauge of one queue.

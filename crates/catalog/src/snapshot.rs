@@ -27,6 +27,8 @@ pub struct Snapshot {
     tools: Vec<Tool>,
     workflows: Vec<Workflow>,
     prompts: Vec<Prompt>,
+    /// Of all files.
+    hash: String,
     /// Not a file: offered when workflows are linked.
     start_workflow: Option<Tool>,
 }
@@ -63,7 +65,8 @@ impl Snapshot {
         rules: &Rules,
     ) -> Result<(Self, Vec<Problem>), Problems> {
         let mut broken = Broken::new(&problems);
-        let mut snapshot = Self { start_workflow: Tool::start_workflow(), ..Self::default() };
+        let (hash, start_workflow) = (sources.hash(), Tool::start_workflow());
+        let mut snapshot = Self { hash, start_workflow, ..Self::default() };
         for file in &sources.tools {
             inspect("tools", file, &mut problems, |text, findings| {
                 match tool::read(&file.name, findings) {
@@ -114,6 +117,11 @@ impl Snapshot {
         } else {
             Ok((snapshot, problems))
         }
+    }
+
+    /// A hash of all files: two snapshots with the same one are the same.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// The tools, in the order of their files.

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::problem::{Problem, Severity};
 
 /// No definition is anywhere near this long; a larger file is somebody's mistake.
@@ -97,6 +99,23 @@ pub struct Sources {
     pub workflows: Vec<SourceFile>,
     /// `prompts/*.txt`
     pub prompts: Vec<SourceFile>,
+}
+
+impl Sources {
+    /// SHA-256 over kinds, names and contents.
+    pub(crate) fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for (kind, files) in [(b't', &self.tools), (b'w', &self.workflows), (b'p', &self.prompts)] {
+            for file in files {
+                hash.update([kind]);
+                for part in [file.name.as_bytes(), &file.bytes] {
+                    hash.update((part.len() as u64).to_be_bytes());
+                    hash.update(part);
+                }
+            }
+        }
+        hex::encode(hash.finalize())
+    }
 }
 
 /// Reads the folders. What cannot be read becomes a problem; the rest is still returned.

@@ -122,6 +122,12 @@ pub enum ServerMessage {
         input_tokens: u64,
         /// From the model.
         output_tokens: u64,
+        /// What the call costs so far, where a price is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cost: Option<f64>,
+        /// ISO 4217, with `cost`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        currency: Option<String>,
     },
     /// How long the caller waited for the turn that ended.
     #[serde(rename = "latency_update")]

@@ -19,6 +19,8 @@ use super::{Caller, eventually};
 /// A running server.
 pub(crate) struct Bench {
     pub(crate) server: Running,
+    /// What it keeps, unless a test said where.
+    pub(crate) data: TempDir,
     /// The folders it reads, where they are not the demo's.
     pub(super) house: Option<Arc<TempDir>>,
 }
@@ -48,10 +50,12 @@ impl Bench {
         let mut config = ServerConfig { workers: 1, ..ServerConfig::default() };
         config.engine.greeting_delay = Some(Duration::from_millis(50));
         config.engine.resume_window = Some(Duration::from_millis(500));
+        let data = tempfile::tempdir().expect("a temporary folder");
+        data.path().clone_into(&mut config.data_dir);
         let mut emulator = EmulatorConfig::embedded();
         change(&mut config, &mut emulator);
         config.backend = Backend::Emulator(Box::new(emulator));
-        Self { server: Server::build(config).await.expect("a server"), house: None }
+        Self { server: Server::build(config).await.expect("a server"), data, house: None }
     }
 
     pub(crate) fn meters(&self) -> &Meters {
