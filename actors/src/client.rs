@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod limits;
+pub mod mixer;
 pub mod playout;
 pub mod replay;
 pub mod tail;
