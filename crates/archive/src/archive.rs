@@ -21,6 +21,7 @@ use crate::{
     instance::Instance,
     journal::{Job, Journal, QUEUE, Writer},
     price::Prices,
+    recording::{self, Recorder},
     redact::Redactor,
     spool::{Pauses, Spool},
     store::ObjectStore,
@@ -46,6 +47,7 @@ pub struct ArchiveConfig {
 /// The archive.
 pub struct Archive {
     jobs: SyncSender<Job>,
+    recordings: SyncSender<recording::Job>,
     calls: AtomicU64,
     meters: Meters,
     /// Taken when the archive is closed.
@@ -59,6 +61,7 @@ pub struct Archive {
 #[derive(Debug)]
 struct Working {
     writer: thread::JoinHandle<()>,
+    recording: thread::JoinHandle<()>,
     spooling: JoinHandle<()>,
 }
 
@@ -77,6 +80,7 @@ impl Archive {
         let instance = Instance::create(&config.dir)?;
         let wake = Arc::new(Notify::new());
         let (jobs, receiver) = sync_channel(QUEUE);
+        let (recordings, samples) = sync_channel(recording::QUEUE);
         let mut writer = Writer {
             journal: instance.journal(),
             spool: instance.spool(),
@@ -91,9 +95,23 @@ impl Archive {
             calls: HashMap::new(),
             unfinished: Vec::new(),
         };
+        let ready = {
+            let wake = wake.clone();
+            Arc::new(move || wake.notify_one())
+        };
+        let (parts, meters_too) = (instance.parts(), meters.clone());
+        let recording =
+            recording::Writer { parts, meters: meters_too, calls: HashMap::new(), ready };
+        let recording = thread::Builder::new()
+            .name("recording".into())
+            .spawn(move || recording.run(&samples))?;
         let orphans = instance.orphans(&config.dir);
+        let parts = instance.parts();
         let writer = thread::Builder::new().name("journal".into()).spawn(move || {
             for orphan in orphans {
+                if let Err(error) = recording::adopt(&orphan.parts(), &parts) {
+                    tracing::error!(%error, "the recordings of a dead process");
+                }
                 writer.adopt(&orphan);
                 orphan.remove();
             }
@@ -101,6 +119,7 @@ impl Archive {
         })?;
         let spool = Arc::new(Spool {
             dir: instance.spool(),
+            parts: instance.parts(),
             store: config.store,
             pauses: config.pauses,
             meters: meters.clone(),
@@ -109,8 +128,8 @@ impl Archive {
         let bringing = spool.clone();
         let spooling = tokio::spawn(async move { bringing.run().await });
         let calls = AtomicU64::new(0);
-        let working = Mutex::new(Some(Working { writer, spooling }));
-        Ok(Self { jobs, calls, meters, working, spool, _instance: instance })
+        let working = Mutex::new(Some(Working { writer, recording, spooling }));
+        Ok(Self { jobs, recordings, calls, meters, working, spool, _instance: instance })
     }
 
     /// The journal of a call that begins.
@@ -119,16 +138,26 @@ impl Archive {
         Journal::begin(call, self.jobs.clone(), self.meters.clone(), began)
     }
 
+    /// Begins the recording of a call at `rate`, in pairs of samples.
+    pub fn recorder(&self, journal: &Journal, rate: u32) -> Option<Recorder> {
+        let name = journal.name()?.clone();
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let (jobs, meters) = (self.recordings.clone(), self.meters.clone());
+        Some(Recorder::begin(call, jobs, meters, name, rate))
+    }
+
     /// Writes everything and brings what can be brought within `deadline`. What is left waits on
     /// the disk for the next process. Answers how many logs that are.
     pub async fn close(&self, deadline: Duration) -> usize {
         let working = self.working.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Working { writer, spooling }) = working else { return 0 };
-        let (jobs, spool) = (self.jobs.clone(), &self.spool);
+        let Some(Working { writer, recording, spooling }) = working else { return 0 };
+        let (jobs, recordings, spool) = (self.jobs.clone(), self.recordings.clone(), &self.spool);
         let written = tokio::task::spawn_blocking(move || {
             // The queue may be full for a moment; the thread empties it.
             let _ = jobs.send(Job::Close);
+            let _ = recordings.send(recording::Job::Close);
             let _ = writer.join();
+            let _ = recording.join();
         });
         let _ = written.await;
         spooling.abort();

@@ -158,19 +158,16 @@ impl History {
         let mut erased = Erased::default();
         for (file, lives) in Instance::files(dir) {
             let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
-            // A session id may have a dot in it.
-            let is_of = |stem: &str| {
-                LogName::parse(&format!("{stem}.json"))
+            // `<stem>.json`, `<stem>.2.part`; an id may have dots of its own.
+            let is_of = name.match_indices('.').any(|(at, _)| {
+                LogName::parse(&format!("{}.json", &name[..at]))
                     .is_some_and(|name| name.session_id() == Some(session_id))
-            };
-            let whole = name.trim_end_matches(".partial");
-            let whole = whole.rsplit_once('.').map_or(whole, |(stem, _)| stem);
-            if !is_of(stem) && !is_of(whole) {
+            });
+            if !is_of {
                 continue;
             }
-            let is_journal = file.extension().is_some_and(|extension| extension == "jsonl");
-            if lives && is_journal {
+            let grows = file.extension().is_some_and(|end| end == "jsonl" || end == "open");
+            if lives && grows {
                 erased.in_progress.push(name.to_owned());
                 continue;
             }

@@ -43,7 +43,6 @@ impl Instance {
         self.dir.join("spool")
     }
 
-    #[expect(dead_code, reason = "recordings come next")]
     pub(crate) fn parts(&self) -> PathBuf {
         self.dir.join("parts")
     }

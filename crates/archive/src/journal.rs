@@ -66,6 +66,8 @@ pub struct Journal {
 #[derive(Debug)]
 struct Shared {
     call: u64,
+    /// The name of the log that comes of it.
+    name: LogName,
     jobs: SyncSender<Job>,
     /// Entries that found no room and are not yet confessed to.
     lost: AtomicU64,
@@ -80,11 +82,18 @@ impl Journal {
     }
 
     pub(crate) fn begin(call: u64, jobs: SyncSender<Job>, meters: Meters, began: Began) -> Self {
-        let shared =
-            Shared { call, jobs, lost: AtomicU64::new(0), ended: AtomicBool::new(false), meters };
-        let journal = Self { shared: Some(Arc::new(shared)) };
-        journal.note(Event::Began(Box::new(began)));
-        journal
+        let session_id = began.session_id.clone();
+        let first = Entry::now(Event::Began(Box::new(began)));
+        let shared = Shared {
+            call,
+            name: LogName::new(first.at, &session_id),
+            jobs,
+            lost: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            meters,
+        };
+        shared.offer(first);
+        Self { shared: Some(Arc::new(shared)) }
     }
 
     /// Whether anything is kept.
@@ -92,14 +101,19 @@ impl Journal {
         self.shared.is_some()
     }
 
+    /// The name of the log that comes of it.
+    pub fn name(&self) -> Option<&LogName> {
+        self.shared.as_ref().map(|shared| &shared.name)
+    }
+
     /// Something happened.
     pub fn note(&self, event: Event) {
         let Some(shared) = &self.shared else { return };
         let lost = shared.lost.load(Ordering::Relaxed);
-        if lost > 0 && shared.offer(Event::Gap { lost }) {
+        if lost > 0 && shared.offer(Entry::now(Event::Gap { lost })) {
             shared.lost.fetch_sub(lost, Ordering::Relaxed);
         }
-        if !shared.offer(event) {
+        if !shared.offer(Entry::now(event)) {
             shared.lost.fetch_add(1, Ordering::Relaxed);
             shared.meters.journal_lost.inc();
         }
@@ -122,11 +136,11 @@ impl Journal {
 }
 
 impl Shared {
-    fn offer(&self, event: Event) -> bool {
+    fn offer(&self, entry: Entry) -> bool {
         if self.ended.load(Ordering::Relaxed) {
             return true;
         }
-        let job = Job::Entry { call: self.call, entry: Entry::now(event) };
+        let job = Job::Entry { call: self.call, entry };
         !matches!(self.jobs.try_send(job), Err(TrySendError::Full(_)))
     }
 }

@@ -9,10 +9,13 @@ mod instance;
 mod journal;
 pub mod name;
 pub mod price;
+mod recording;
 pub mod redact;
 mod spool;
 pub mod store;
+mod upload;
 
 pub use archive::{Archive, ArchiveConfig};
 pub use journal::Journal;
+pub use recording::Recorder;
 pub use spool::Pauses;

@@ -59,6 +59,8 @@ impl Pauses {
 /// The way from a folder to a store.
 pub(crate) struct Spool {
     pub(crate) dir: PathBuf,
+    /// Where the parts of recordings are.
+    pub(crate) parts: PathBuf,
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) pauses: Pauses,
     pub(crate) meters: Meters,
@@ -84,7 +86,7 @@ impl Spool {
             if said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
                 said = Some(Instant::now());
                 let waiting = failed.len();
-                tracing::error!(store, %fault, waiting, "session logs wait on the local disk");
+                tracing::error!(store, %fault, waiting, "session logs or recordings wait on the local disk");
             }
             failures = failures.saturating_add(1);
             tokio::time::sleep(self.pauses.after(failures)).await;
@@ -96,7 +98,9 @@ impl Spool {
         let waiting: Vec<PathBuf> = entries(&self.dir).filter(|file| !is_partial(file)).collect();
         let bringing = waiting.into_iter().map(|file| async move { self.bring(&file).await.err() });
         let brought = stream::iter(bringing).buffer_unordered(AT_ONCE);
-        brought.filter_map(std::future::ready).collect().await
+        let mut failed: Vec<StoreFault> = brought.filter_map(std::future::ready).collect().await;
+        failed.extend(self.round_of_parts().await);
+        failed
     }
 
     async fn bring(&self, file: &Path) -> Result<(), StoreFault> {

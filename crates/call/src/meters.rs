@@ -120,6 +120,8 @@ pub struct Meters {
     pub journal_lost: Counter,
     /// Journals and logs that could not be written.
     pub journal_errors: Counter,
+    /// Recordings that were broken off or could not be kept.
+    pub recording_errors: Counter,
     /// Finished logs and parts of recordings that wait for their store.
     pub spool_files: Gauge,
     /// Bytes that they have.
@@ -181,6 +183,7 @@ impl Meters {
         r.register("cost", "What the tokens cost, by the table of prices", self.cost.clone());
         r.register("journal_lost", "Journal entries lost", self.journal_lost.clone());
         r.register("journal_errors", "Journals not written", self.journal_errors.clone());
+        r.register("recording_errors", "Recordings broken off", self.recording_errors.clone());
         r.register("spool_files", "Files that wait for their store", self.spool_files.clone());
         r.register("spool_bytes", "Bytes that wait for their store", self.spool_bytes.clone());
         r.register("uploads", "Uploads to the store, by outcome", self.uploads.clone());
