@@ -496,6 +496,7 @@ impl ServeArgs {
         let langfuse = self.langfuse.settings()?;
         let archive = self.archive.settings()?;
         engine.prices = archive.prices.clone();
+        (engine.record, engine.record_rate) = (archive.record, archive.record_rate);
         engine.model_id.clone_from(&self.nova_sonic_model_id);
         Ok(ServerConfig {
             host: self.host,

@@ -20,6 +20,7 @@ mod chronicle;
 mod conversation;
 mod lifecycle;
 pub(crate) mod parking;
+mod recording;
 mod streams;
 mod tooling;
 mod transferring;
@@ -44,6 +45,7 @@ use self::{
     latency::Latency,
     ledger::Ledger,
     parking::Parked,
+    recording::Recording,
     settings::CallSettings,
     streams::Streams,
     tooling::PendingTool,
@@ -97,6 +99,7 @@ pub(crate) struct CallActor {
     phase: Phase,
     /// What is kept of it.
     journal: Journal,
+    recording: Recording,
     /// Why the call ends; the watcher in [`start_call`] counts it.
     end_reason: Arc<std::sync::OnceLock<EndReason>>,
     children: ChildSet,
@@ -297,6 +300,7 @@ impl CallActor {
             engine,
             catalog,
             journal: Journal::none(),
+            recording: Recording::default(),
             phase: Phase::Configuring,
             end_reason,
             children,

@@ -10,6 +10,7 @@ pub mod mixer;
 pub mod playout;
 pub mod replay;
 pub mod tail;
+pub(crate) mod taps;
 
 use std::{
     collections::VecDeque,
@@ -131,6 +132,8 @@ pub(crate) enum ClientEvent {
     HungUp,
     /// The connection is gone; the client may come back.
     Lost,
+    /// The recording broke off.
+    RecordingFailed,
     /// The client does not read.
     Stalled,
     /// The client broke the protocol beyond repair.
@@ -166,6 +169,9 @@ pub(crate) struct ClientActor {
     /// Whether the client may hold audio that it was not told to flush.
     flushable: bool,
     closing: bool,
+    /// Who listens in, and the timer that serves them.
+    taps: Vec<taps::Tap>,
+    tapping: Option<SpawnHandle>,
     /// What the playout gauge counts of this call.
     metered: i64,
 }
@@ -211,6 +217,8 @@ impl ClientActor {
             asked_when_heard: false,
             flushable: false,
             closing: false,
+            taps: Vec::new(),
+            tapping: None,
             metered: 0,
         }
     }
@@ -234,6 +242,7 @@ impl ClientActor {
 
     fn on_caller_audio(&mut self, chunk: AudioChunk) {
         self.meters.caller_frames.inc();
+        self.tap_caller(&chunk);
         let (position, lost) = self.tail.push(chunk.clone());
         self.meters.drops(Queue::CallerAudio).inc_by(lost as u64);
         if let Some(stream) = &self.stream {
@@ -349,6 +358,7 @@ impl ClientActor {
                 Offered::Taken => {
                     self.flushable = true;
                     self.replay.audio(&frame);
+                    self.tap_assistant(&frame);
                     self.meters.playout_frames.inc();
                 }
                 Offered::Full(_) => {
@@ -406,6 +416,7 @@ impl ClientActor {
         let unheard = self.playout.heard_by(self.clock.now()).is_some();
         let taken_back = self.playout.flush(epoch);
         self.replay.forget_audio();
+        self.tap_flush();
         // A flush that finds nothing says nothing: what was flushed a moment ago needs no second
         // word, and a cough into silence is no interruption.
         if !self.flushable || (unheard_only && !unheard) {
@@ -441,6 +452,7 @@ impl Handler<Queued<FromSocket>> for ClientActor {
                 if connection != self.connection => {}
             FromSocket::HungUp(_) => {
                 self.report(ClientEvent::HungUp);
+                self.finish_taps();
                 ctx.stop();
             }
             FromSocket::Closed(_) if self.closing => ctx.stop(),
@@ -549,6 +561,7 @@ impl Handler<FinishClient> for ClientActor {
     fn handle(&mut self, finish: FinishClient, ctx: &mut Self::Context) {
         if !std::mem::replace(&mut self.closing, true) {
             let FinishClient { code, reason } = finish;
+            self.finish_taps();
             if self.parked {
                 // There is nobody to say goodbye to.
                 return ctx.stop();

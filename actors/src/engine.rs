@@ -58,6 +58,10 @@ pub struct EngineConfig {
     pub model_id: String,
     /// What things cost.
     pub prices: Arc<Prices>,
+    /// Whether calls are recorded whose persona does not say.
+    pub record: bool,
+    /// Samples a second of a recording: 8,000 or 16,000.
+    pub record_rate: u32,
     /// Which generation of Nova Sonic the configured model id belongs to.
     pub model: ModelFamily,
     /// The voice when neither client nor persona names one.
@@ -117,6 +121,8 @@ impl Default for EngineConfig {
         Self {
             model_id: "amazon.nova-2-sonic-v1:0".into(),
             prices: Arc::default(),
+            record: false,
+            record_rate: 8_000,
             model: ModelFamily::Sonic2,
             default_voice: "matthew".into(),
             default_persona: None,

@@ -30,6 +30,13 @@ pub struct ArchiveArgs {
     /// well.
     #[arg(long, env)]
     pub aws_endpoint_url_s3: Option<String>,
+    /// Whether calls are recorded whose persona does not say; `recording` in a persona's settings
+    /// prevails.
+    #[arg(long, env, value_enum, default_value = "off")]
+    pub recording: Switch,
+    /// Samples a second of a recording: 8000 or 16000.
+    #[arg(long, env, default_value_t = 8_000)]
+    pub recording_rate: u32,
     /// Mebibytes that may wait on the local disk while the store does not answer.
     #[arg(long, env, default_value_t = 1024)]
     pub spool_limit: u64,
@@ -71,6 +78,10 @@ pub struct ArchiveSettings {
     pub redactor: Redactor,
     /// What things cost.
     pub prices: Arc<Prices>,
+    /// Whether calls are recorded whose persona does not say.
+    pub record: bool,
+    /// Samples a second of a recording.
+    pub record_rate: u32,
 }
 
 /// Where session logs are kept.
@@ -119,6 +130,8 @@ impl Default for ArchiveSettings {
             pauses: Pauses::default(),
             redactor: Redactor::default(),
             prices: Arc::default(),
+            record: false,
+            record_rate: 8_000,
         }
     }
 }
@@ -176,9 +189,25 @@ impl ArchiveArgs {
                 Prices::parse(&text).map_err(|error| bad(error.to_string()))?
             }
         };
+        if !matches!(self.recording_rate, 8_000 | 16_000) {
+            return Err(BadSetting::new("RECORDING_RATE", "expected 8000 or 16000"));
+        }
+        let record = self.recording == Switch::On;
+        if record && keep == Keep::Off {
+            let what = "on, but SESSION_LOG is off: there is nowhere to keep recordings";
+            return Err(BadSetting::new("RECORDING", what));
+        }
         let pauses = Pauses { first: self.spool_retry, ..Pauses::default() };
         let spool_limit = self.spool_limit.saturating_mul(1024 * 1024);
-        Ok(ArchiveSettings { keep, spool_limit, pauses, redactor, prices: Arc::new(prices) })
+        Ok(ArchiveSettings {
+            keep,
+            spool_limit,
+            pauses,
+            redactor,
+            prices: Arc::new(prices),
+            record,
+            record_rate: self.recording_rate,
+        })
     }
 }
 

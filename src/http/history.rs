@@ -84,6 +84,7 @@ async fn recording(
     let object = history.recording(name, range.clone()).await.map_err(refuse)?;
     let object = object.ok_or_else(not_found)?;
     let size = object.size;
+    let mut length = size;
     let mut answer = match range {
         None => HttpResponse::Ok(),
         Some(range) if *range.start() >= size => {
@@ -92,13 +93,15 @@ async fn recording(
         }
         Some(range) => {
             let end = (*range.end()).min(size - 1);
+            length = end + 1 - range.start();
             let mut answer = HttpResponse::PartialContent();
             answer.insert_header((CONTENT_RANGE, format!("bytes {}-{end}/{size}", range.start())));
             answer
         }
     };
     answer.insert_header((ACCEPT_RANGES, "bytes")).content_type("audio/wav");
-    Ok(answer.streaming(object.body))
+    // The length is known, and players want to know it.
+    Ok(answer.no_chunking(length).streaming(object.body))
 }
 
 /// `bytes=0-` and `bytes=0-99`; other forms are answered with the whole.

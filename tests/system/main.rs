@@ -19,6 +19,7 @@ mod faults;
 mod langfuse;
 mod many_calls;
 mod pages;
+mod recording;
 mod reload;
 mod remote_tools;
 mod renewal;

@@ -10,9 +10,15 @@ use crate::support::Bench;
 
 /// Status, head and body of a GET.
 pub(crate) async fn get(bench: &Bench, path: &str) -> (u16, String, String) {
+    ask(bench, path, "").await
+}
+
+/// The same, with further lines of the request's head.
+pub(crate) async fn ask(bench: &Bench, path: &str, more: &str) -> (u16, String, String) {
     let address = bench.server.addr();
     let mut tcp = TcpStream::connect(address).await.expect("connect");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{more}\r\n");
     tcp.write_all(request.as_bytes()).await.expect("the request");
     let mut answer = Vec::new();
     tcp.read_to_end(&mut answer).await.expect("the answer");

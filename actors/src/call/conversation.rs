@@ -318,6 +318,7 @@ impl Handler<ClientEvent> for CallActor {
             }
             ClientEvent::HungUp => self.end(self.reason_of_hang_up(), ctx),
             ClientEvent::Lost => self.connection_lost(ctx),
+            ClientEvent::RecordingFailed => self.recording_failed(),
             ClientEvent::Stalled => self.end(EndReason::ClientStalled, ctx),
             ClientEvent::Broken(why) => {
                 self.complain("protocol_violation", why.clone(), true);

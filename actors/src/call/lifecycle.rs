@@ -92,6 +92,7 @@ impl CallActor {
         self.settings = settings;
         if news {
             self.note_settings();
+            self.follow_recording();
         }
         self.walk.link(&self.settings.workflows);
         self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);

@@ -30,6 +30,8 @@ pub struct CallSettings {
     pub timezone: Option<String>,
     /// Whether the caller is on the phone, where a human can take over.
     pub phone: bool,
+    /// Whether the call is recorded.
+    pub records: bool,
     /// All this in short, for the log.
     pub about: entry::Settings,
 }
@@ -149,6 +151,8 @@ pub fn resolve(
         tools: tools.collect(),
         ..SessionSettings::default()
     };
+    let recording = of_persona.and_then(|persona| persona.config.get("recording"));
+    let records = recording.and_then(Value::as_bool).unwrap_or(engine.record);
     let phone = wish.channel.as_deref() == Some("phone");
     let about = entry::Settings {
         persona: persona.map(str::to_owned),
@@ -165,6 +169,7 @@ pub fn resolve(
         idle_checks: wish.inactivity_max_checks.unwrap_or(engine.idle_checks),
         greets: wish.greeting_enabled.unwrap_or(true),
         phone,
+        records,
         about,
         workflows,
         timezone: wish.user_timezone.clone(),

@@ -108,6 +108,7 @@ impl CallActor {
     pub(super) fn open_first_stream(&mut self, ctx: &mut Context<Self>) {
         if self.phase == Phase::Configuring {
             self.note_settings();
+            self.follow_recording();
             self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);
             self.open_stream(ctx);
         }

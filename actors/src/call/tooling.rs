@@ -194,6 +194,8 @@ impl CallActor {
         self.report_tool(&name, &input, &result, outcome);
         match builtin.filter(|_| outcome == Outcome::Ok) {
             Some(Builtin::TransferToAgent) => self.transfer_called(input, ctx),
+            Some(Builtin::PauseRecording) => self.pause_recording(true),
+            Some(Builtin::ResumeRecording) => self.pause_recording(false),
             Some(Builtin::EndCall) => self.say_farewell(EndReason::Completed, ctx),
             _ => {}
         }

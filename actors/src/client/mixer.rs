@@ -19,6 +19,8 @@ use voice_audio::Resampler;
 const HOLD: Duration = Duration::from_millis(500);
 /// A gap in the caller's audio that is not filled: frames are never exactly on time.
 const SLACK: Duration = Duration::from_millis(120);
+/// A gap in the assistant's audio that is none.
+const ROUNDING: Duration = Duration::from_millis(2);
 /// How far the caller's audio may be ahead of the clock before silence is taken back.
 const AHEAD: Duration = Duration::from_millis(40);
 /// Audio of one track that may wait. More is a client out of its mind; the rest is left out.
@@ -88,7 +90,10 @@ impl Mixer {
             return;
         }
         let begin = track.position(from.saturating_duration_since(self.origin));
-        track.fill_to(begin);
+        // A sample more or less is rounding: frames that follow each other stay together.
+        if begin > track.end() + track.position(ROUNDING) {
+            track.fill_to(begin);
+        }
         track.waiting.extend(samples);
     }
 
@@ -246,6 +251,22 @@ mod tests {
         assert_eq!(heard(&left(&pairs)), Some((800, 1_199)));
         let (from, to) = heard(&right(&pairs)).expect("a voice");
         assert!(from.abs_diff(500) <= 2 && to.abs_diff(800) <= 2, "{from} {to}");
+    }
+
+    #[test]
+    fn frames_that_follow_each_other_stay_together() {
+        let start = Instant::now();
+        let mut mixer = Mixer::new(16_000, start);
+        let voice: Vec<i16> = (0..24_000).map(|n| (n % 97) * 100).collect();
+        let mut at = start + Duration::from_nanos(12_345_678);
+        for frame in voice.chunks(157) {
+            mixer.assistant(frame, at);
+            at += Duration::from_nanos(157 * 1_000_000_000 / 24_000);
+        }
+        let track = &mixer.assistant;
+        let begin = track.position(Duration::from_nanos(12_345_678));
+        let laid: Vec<i16> = track.waiting.iter().skip(begin as usize).copied().collect();
+        assert!(laid == voice, "a sample was put between two frames, or lost");
     }
 
     #[test]

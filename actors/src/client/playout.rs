@@ -137,6 +137,11 @@ impl Playout {
         Some(released.unwrap_or(now) + self.queued)
     }
 
+    /// When the caller has heard all that was released so far.
+    pub fn released_until(&self) -> Option<Instant> {
+        self.heard_at
+    }
+
     /// Bytes that wait.
     pub fn queued_bytes(&self) -> usize {
         self.queue.iter().map(|chunk| chunk.bytes().len()).sum()

@@ -73,12 +73,22 @@ pub enum Builtin {
     GetCurrentTime,
     /// Hands out a workflow's text.
     StartWorkflow,
+    /// Has silence recorded instead of what is said.
+    PauseRecording,
+    /// Has what is said recorded again.
+    ResumeRecording,
 }
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::TransferToAgent, Self::EndCall, Self::GetCurrentTime, Self::StartWorkflow];
+    pub const ALL: [Self; 6] = [
+        Self::TransferToAgent,
+        Self::EndCall,
+        Self::GetCurrentTime,
+        Self::StartWorkflow,
+        Self::PauseRecording,
+        Self::ResumeRecording,
+    ];
 
     /// The name a tool file uses.
     pub fn as_str(self) -> &'static str {
@@ -87,6 +97,8 @@ impl Builtin {
             Self::EndCall => "end_call",
             Self::GetCurrentTime => "get_current_time",
             Self::StartWorkflow => "start_workflow",
+            Self::PauseRecording => "pause_recording",
+            Self::ResumeRecording => "resume_recording",
         }
     }
 

@@ -23,6 +23,11 @@ pub(super) fn run(
         })),
         Builtin::GetCurrentTime => current_time(arguments, context),
         Builtin::StartWorkflow => start_workflow(arguments, context),
+        Builtin::PauseRecording => Ok(json!({
+            "status": "paused",
+            "next": "What is said now is not recorded. Call resume_recording afterwards."
+        })),
+        Builtin::ResumeRecording => Ok(json!({"status": "recording"})),
     }
 }
 

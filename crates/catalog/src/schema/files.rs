@@ -256,6 +256,21 @@ pub(super) struct PromptConfig {
     tools: Option<Vec<String>>,
     /// The workflows that are linked to its calls, by id.
     workflows: Option<Vec<String>>,
+    /// Whether its calls are recorded; as the server is configured when absent.
+    recording: Option<bool>,
+    /// Whose words Amazon Transcribe hears as well; as the server is configured when absent.
+    transcription: Option<ChannelsWord>,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename_all = "lowercase")]
+enum ChannelsWord {
+    /// Nobody's.
+    Off,
+    /// The caller's.
+    Caller,
+    /// The caller's and the assistant's.
+    Both,
 }
 
 #[derive(JsonSchema, Serialize)]

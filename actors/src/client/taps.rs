@@ -1,0 +1,195 @@
+//! Who listens in: the recording, and the second pair of ears that transcribes.
+//!
+//! Both get what caller and assistant said, on one clock ([`Mixer`]), a tenth of a second at a
+//! time. Neither can slow the call down: what they do not take is lost to them and to nobody else.
+
+use std::time::{Duration, Instant};
+
+use actix::{AsyncContext, Context, Handler, Message};
+use voice_archive::Recorder;
+use voice_audio::pcm;
+use voice_call::AudioChunk;
+
+use super::{ClientActor, ClientEvent, mixer::Mixer};
+use crate::mailbox::Outbox;
+
+/// How often audio is passed on.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// How late the mixer gives audio out, and a little more: a pause ends only after it.
+const LATE: Duration = Duration::from_millis(600);
+
+/// Record the call from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Record {
+    pub(crate) recorder: Recorder,
+    /// Samples a second.
+    pub(crate) rate: u32,
+}
+
+/// Record silence from now on, or sound again.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct PauseRecording(pub(crate) bool);
+
+/// Let somebody transcribe from now on, instead of whoever did.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct LetListen {
+    pub(crate) ears: Outbox<Overheard>,
+    /// Samples a second.
+    pub(crate) rate: u32,
+    /// Whether the assistant's voice comes along, as the second of two channels.
+    pub(crate) both: bool,
+}
+
+/// PCM16 little-endian: the caller, or caller and assistant in turns.
+#[derive(Debug)]
+pub(crate) struct Overheard(pub(crate) Vec<u8>);
+
+/// One listener.
+pub(super) struct Tap {
+    mixer: Mixer,
+    outlet: Outlet,
+}
+
+enum Outlet {
+    Recorder {
+        recorder: Recorder,
+        /// Silence is recorded; with a time, until then.
+        paused: Option<Option<Instant>>,
+        broken: bool,
+    },
+    Ears {
+        ears: Outbox<Overheard>,
+        both: bool,
+    },
+}
+
+impl Tap {
+    fn pass(&mut self, pairs: Vec<i16>, now: Instant) -> Result<(), ()> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        match &mut self.outlet {
+            Outlet::Recorder { recorder, paused, broken } => {
+                let is_over = paused.flatten().is_some_and(|until| until <= now);
+                if is_over {
+                    *paused = None;
+                }
+                let pairs = if paused.is_some() { vec![0; pairs.len()] } else { pairs };
+                if !recorder.write(pairs) && !std::mem::replace(broken, true) {
+                    return Err(());
+                }
+            }
+            Outlet::Ears { ears, both } => {
+                let step = if *both { 1 } else { 2 };
+                let samples = pairs.into_iter().step_by(step);
+                ears.offer(Overheard(samples.flat_map(i16::to_le_bytes).collect()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ClientActor {
+    /// The caller was heard.
+    pub(super) fn tap_caller(&mut self, chunk: &AudioChunk) {
+        if self.taps.is_empty() {
+            return;
+        }
+        let (samples, now) = (pcm::samples(chunk.bytes()), self.clock.now());
+        self.taps.iter_mut().for_each(|tap| tap.mixer.caller(&samples, now));
+    }
+
+    /// The assistant will be heard: this frame was released a moment ago.
+    pub(super) fn tap_assistant(&mut self, frame: &AudioChunk) {
+        if self.taps.is_empty() {
+            return;
+        }
+        let Some(end) = self.playout.released_until() else { return };
+        let from = end.checked_sub(frame.duration()).unwrap_or(end);
+        let samples = pcm::samples(frame.bytes());
+        self.taps.iter_mut().for_each(|tap| tap.mixer.assistant(&samples, from));
+    }
+
+    /// What the assistant was about to say is not heard.
+    pub(super) fn tap_flush(&mut self) {
+        let now = self.clock.now();
+        self.taps.iter_mut().for_each(|tap| tap.mixer.flush(now));
+    }
+
+    /// Passes everything on; nothing more follows.
+    pub(super) fn finish_taps(&mut self) {
+        let now = self.clock.now();
+        for mut tap in std::mem::take(&mut self.taps) {
+            let pairs = tap.mixer.finish(now);
+            let _ = tap.pass(pairs, now);
+        }
+    }
+
+    fn add_tap(&mut self, tap: Tap, ctx: &mut Context<Self>) {
+        if self.taps.is_empty() {
+            let every = self.clock.wait(EVERY).max(Duration::from_millis(2));
+            self.tapping.get_or_insert_with(|| {
+                ctx.run_interval(every, |actor, _| {
+                    if actor.pass_on() {
+                        actor.report(ClientEvent::RecordingFailed);
+                    }
+                })
+            });
+        }
+        self.taps.push(tap);
+    }
+
+    /// Answers whether a recording has just broken off.
+    fn pass_on(&mut self) -> bool {
+        let now = self.clock.now();
+        let mut failed = false;
+        for tap in &mut self.taps {
+            let pairs = tap.mixer.take(now);
+            failed |= tap.pass(pairs, now).is_err();
+        }
+        failed
+    }
+}
+
+impl Handler<Record> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, Record { recorder, rate }: Record, ctx: &mut Self::Context) {
+        let mixer = Mixer::new(rate, self.clock.now());
+        let outlet = Outlet::Recorder { recorder, paused: None, broken: false };
+        self.add_tap(Tap { mixer, outlet }, ctx);
+    }
+}
+
+impl Handler<PauseRecording> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, PauseRecording(pause): PauseRecording, _: &mut Self::Context) {
+        let until = self.clock.now() + LATE;
+        for tap in &mut self.taps {
+            if let Outlet::Recorder { paused, .. } = &mut tap.outlet {
+                // What was said until the end of the pause is given out a little later.
+                *paused = match (pause, *paused) {
+                    (true, _) => Some(None),
+                    (false, Some(_)) => Some(Some(until)),
+                    (false, None) => None,
+                };
+            }
+        }
+    }
+}
+
+impl Handler<LetListen> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, listen: LetListen, ctx: &mut Self::Context) {
+        let LetListen { ears, rate, both } = listen;
+        self.taps.retain(|tap| matches!(tap.outlet, Outlet::Recorder { .. }));
+        let mixer = Mixer::new(rate, self.clock.now());
+        self.add_tap(Tap { mixer, outlet: Outlet::Ears { ears, both } }, ctx);
+    }
+}
