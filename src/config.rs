@@ -4,11 +4,13 @@
 //! and the process exits with 64. Nothing else in this crate reads a variable.
 
 mod archive;
+mod commands;
 mod emulator;
 mod langfuse;
 mod store;
 mod survival;
 mod tools;
+mod transcription;
 mod transfer;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
@@ -21,11 +23,13 @@ use voice_emulator::EmulatorConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
 pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
+pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs};
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
 pub use self::tools::ToolArgs;
+pub use self::transcription::{TranscriptionArgs, TranscriptionSettings};
 pub use self::transfer::TransferArgs;
 use crate::{store::StoreConfig, telemetry::LogFormat};
 
@@ -180,6 +184,9 @@ pub struct ServeArgs {
     /// What outlives a task.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// Transcription.
+    #[command(flatten)]
+    pub transcription: TranscriptionArgs,
     /// What is kept of a call.
     #[command(flatten)]
     pub archive: ArchiveArgs,
@@ -192,42 +199,6 @@ pub struct ServeArgs {
     /// Which log lines: the syntax of tracing's EnvFilter, such as `info,voice_actors=debug`.
     #[arg(long, env, default_value = "info,actix_server=warn")]
     pub rust_log: String,
-}
-
-/// The settings of `check`: those of the server that would run.
-#[derive(Debug, Clone, Args)]
-pub struct CheckArgs {
-    /// Write the report as JSON.
-    #[arg(long)]
-    pub json: bool,
-    /// Also write the JSON Schemas of tool, workflow and prompt files into this folder.
-    #[arg(long, value_name = "DIR")]
-    pub schemas: Option<PathBuf>,
-    /// The settings of the server.
-    #[command(flatten)]
-    pub serve: ServeArgs,
-}
-
-/// The settings of `erase`.
-#[derive(Debug, Clone, Args)]
-pub struct EraseArgs {
-    /// The session's id.
-    #[arg(long, value_name = "ID")]
-    pub session: String,
-    /// The settings of the server.
-    #[command(flatten)]
-    pub serve: ServeArgs,
-}
-
-/// The settings of `healthcheck`.
-#[derive(Debug, Clone, Args)]
-pub struct HealthcheckArgs {
-    /// Address that the server listens on.
-    #[arg(long, env, default_value = "127.0.0.1")]
-    pub host: String,
-    /// Port that the server listens on.
-    #[arg(long, env, default_value_t = 8080)]
-    pub port: u16,
 }
 
 /// A duration in seconds, or `off`.
@@ -293,6 +264,8 @@ pub struct ServerConfig {
     pub tools: ClientOptions,
     /// What is asked of Langfuse.
     pub langfuse: Option<LangfuseSettings>,
+    /// How calls are transcribed.
+    pub transcription: TranscriptionSettings,
     /// What is kept of a call.
     pub archive: ArchiveSettings,
     /// Who signs requests to AWS that the emulator does not answer.
@@ -342,6 +315,7 @@ impl Default for ServerConfig {
             store: StoreConfig::default(),
             tools: ClientOptions::default(),
             langfuse: None,
+            transcription: TranscriptionSettings::default(),
             archive: ArchiveSettings::default(),
             credentials: Credentials::DefaultChain,
         }
@@ -495,6 +469,9 @@ impl ServeArgs {
         let tools = self.tools.options()?;
         let langfuse = self.langfuse.settings()?;
         let archive = self.archive.settings()?;
+        let transcription = self.transcription.settings()?;
+        (engine.transcribe, engine.transcribe_rate) = (transcription.channels, transcription.rate);
+        engine.transcribe_language.clone_from(&transcription.language);
         engine.prices = archive.prices.clone();
         (engine.record, engine.record_rate) = (archive.record, archive.record_rate);
         engine.model_id.clone_from(&self.nova_sonic_model_id);
@@ -518,6 +495,7 @@ impl ServeArgs {
             store,
             tools,
             langfuse,
+            transcription,
             archive,
             credentials,
         })

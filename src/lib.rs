@@ -139,6 +139,7 @@ impl Server {
             catalog: catalog.clone(),
             executors: Arc::new(Executors::new(clients)),
             store: Arc::new(Vault::open(&config.store).await?),
+            transcription: Some(wiring.transcription),
             archive: kept.as_ref().map(|kept| kept.archive.clone()),
         };
         let archive = ports.archive.clone();

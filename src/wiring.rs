@@ -8,8 +8,10 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use voice_archive::{Archive, ArchiveConfig, folder::Folder, history::History, store::ObjectStore};
-use voice_aws::{BedrockPort, Credentials, S3Config, S3Encryption, S3Store};
-use voice_call::{Meters, SonicPort};
+use voice_aws::{
+    BedrockPort, Credentials, S3Config, S3Encryption, S3Store, TranscribeConfig, TranscribePort,
+};
+use voice_call::{Meters, SonicPort, transcription::TranscriptionPort};
 use voice_emulator::Emulator;
 
 use crate::{
@@ -23,6 +25,7 @@ const STATUS_AGE: Duration = Duration::from_secs(15);
 /// What was chosen.
 pub(crate) struct Wiring {
     pub(crate) sonic: Arc<dyn SonicPort>,
+    pub(crate) transcription: Arc<dyn TranscriptionPort>,
     pub(crate) backend: &'static str,
     pub(crate) has_credentials: bool,
     pub(crate) status: AwsStatus,
@@ -46,9 +49,11 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
                 "the embedded emulator answers: scripted replies, no AWS, no speech recognition. \
                  SONIC_BACKEND=bedrock talks to Amazon Nova Sonic"
             );
+            let transcription = transcription(config, keys.clone(), Some(endpoint.clone())).await?;
             let port = BedrockPort::new(config.bedrock(keys, Some(endpoint))).await?;
             Ok(Wiring {
                 sonic: Arc::new(port),
+                transcription,
                 backend: "emulator",
                 has_credentials: true,
                 status: AwsStatus::emulator(&config.region),
@@ -72,6 +77,7 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
             );
             Ok(Wiring {
                 sonic: Arc::new(port),
+                transcription: transcription(config, credentials.clone(), None).await?,
                 backend: "bedrock",
                 has_credentials: probe.is_ok(),
                 status,
@@ -79,6 +85,28 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
             })
         }
     }
+}
+
+/// The port to Transcribe: at the emulator unless an endpoint of its own is configured.
+async fn transcription(
+    config: &ServerConfig,
+    credentials: Credentials,
+    emulator: Option<String>,
+) -> Result<Arc<dyn TranscriptionPort>, BuildError> {
+    let settings = &config.transcription;
+    let own = settings.endpoint.clone();
+    let port = TranscribePort::new(TranscribeConfig {
+        region: settings.region.clone().unwrap_or_else(|| config.region.clone()),
+        credentials: if own.is_some() { config.credentials.clone() } else { credentials },
+        endpoint: own.or(emulator),
+        stability: settings.stability.clone(),
+        vocabulary: settings.vocabulary.clone(),
+        filter: settings.filter.clone(),
+        personal_data: settings.personal_data,
+        entity_types: settings.entity_types.clone(),
+    });
+    let port = port.await.map_err(voice_aws::SetupError::from)?;
+    Ok(Arc::new(port))
 }
 
 /// What is kept of calls.

@@ -23,6 +23,7 @@ pub(crate) mod parking;
 mod recording;
 mod streams;
 mod tooling;
+mod transcribing;
 mod transferring;
 
 use std::{
@@ -49,6 +50,7 @@ use self::{
     settings::CallSettings,
     streams::Streams,
     tooling::PendingTool,
+    transcribing::Transcribing,
     workflow::Walk,
 };
 use crate::{
@@ -100,6 +102,7 @@ pub(crate) struct CallActor {
     /// What is kept of it.
     journal: Journal,
     recording: Recording,
+    transcribing: Transcribing,
     /// Why the call ends; the watcher in [`start_call`] counts it.
     end_reason: Arc<std::sync::OnceLock<EndReason>>,
     children: ChildSet,
@@ -301,6 +304,7 @@ impl CallActor {
             catalog,
             journal: Journal::none(),
             recording: Recording::default(),
+            transcribing: Transcribing::default(),
             phase: Phase::Configuring,
             end_reason,
             children,

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use voice_archive::{Archive, Journal, entry::Began, price::Prices};
-use voice_call::{CallId, Meters, SessionStore, SonicPort};
+use voice_call::{
+    CallId, Meters, SessionStore, SonicPort,
+    transcription::{Channels, Language, TranscriptionPort},
+};
 use voice_catalog::{Catalog, Snapshot, execute::Executors};
 use voice_sonic::{ModelFamily, RenewalLimits};
 use voice_wire::server::Version;
@@ -33,6 +36,8 @@ pub struct Ports {
     pub executors: Arc<Executors>,
     /// Keeps the state of calls beyond their task.
     pub store: Arc<dyn SessionStore>,
+    /// Transcribes calls; none is when absent.
+    pub transcription: Option<Arc<dyn TranscriptionPort>>,
     /// Keeps what was said; nothing is kept when absent.
     pub archive: Option<Arc<Archive>>,
 }
@@ -62,6 +67,12 @@ pub struct EngineConfig {
     pub record: bool,
     /// Samples a second of a recording: 8,000 or 16,000.
     pub record_rate: u32,
+    /// Whose words are transcribed when the persona does not say.
+    pub transcribe: Channels,
+    /// Samples a second of what is transcribed: 8,000 or 16,000.
+    pub transcribe_rate: u32,
+    /// The language of a persona that names none, or languages to tell apart.
+    pub transcribe_language: Option<Language>,
     /// Which generation of Nova Sonic the configured model id belongs to.
     pub model: ModelFamily,
     /// The voice when neither client nor persona names one.
@@ -122,6 +133,9 @@ impl Default for EngineConfig {
             model_id: "amazon.nova-2-sonic-v1:0".into(),
             prices: Arc::default(),
             record: false,
+            transcribe: Channels::Off,
+            transcribe_rate: 16_000,
+            transcribe_language: None,
             record_rate: 8_000,
             model: ModelFamily::Sonic2,
             default_voice: "matthew".into(),

@@ -1,16 +1,28 @@
 //! The transcriber: makes one transcript of what is said.
 //!
 //! Here it is fed by Nova Sonic's own texts and by what the caller typed. It names the lines,
-//! keeps stage directions and `[STEP: id]` tags out, and tells the supervisor of every change.
+//! keeps stage directions and `[STEP: id]` tags out, and tells the supervisor of every change. With
+//! transcription on, a second pair of ears (`ears`) hears the same call, and what it understood is
+//! put beside the lines (`matching`).
 
+mod ears;
+mod matching;
 mod tags;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
-use actix::{Actor, ActorContext, Context, Handler, Message, Recipient};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 use voice_sonic::{Line, LineState, Speaker};
 
+use self::{ears::Ears, matching::Matching};
+pub(crate) use self::{
+    ears::Hearing,
+    matching::{Corroborated, Stretch},
+};
 use crate::{mailbox::control, supervise::answer_probes};
+
+/// How long the last audio of an ending call may take to arrive here.
+const LAST_AUDIO: Duration = Duration::from_millis(100);
 
 /// Typed texts whose echo may still come from the model.
 const ECHOES: usize = 16;
@@ -35,6 +47,11 @@ pub(crate) struct TextSent {
     pub(crate) by_caller: bool,
 }
 
+/// Hear the call with other ears from now on, or with none.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Hear(pub(crate) Option<Hearing>);
+
 /// The transcript is complete.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -54,26 +71,90 @@ pub(crate) struct LineUpdated {
     pub(crate) steps: Vec<String>,
 }
 
+/// What the second pair of ears brings about.
+#[derive(Message, Debug, Clone, PartialEq)]
+#[rtype(result = "()")]
+pub(crate) enum TranscriberNews {
+    /// A line, and what was heard of it.
+    Corroborated(Corroborated),
+    /// Something was heard that is no line.
+    Unclaimed(Stretch),
+    /// Seconds that were transcribed so far.
+    Seconds(f64),
+    /// The language of the caller, and how sure that is.
+    Language(String, f64),
+    /// The call is not transcribed any more.
+    EarsLost,
+}
+
 /// The actor.
 pub(crate) struct Transcriber {
     transcript: Transcript,
     call: Recipient<LineUpdated>,
+    news: Recipient<TranscriberNews>,
+    matching: Matching,
+    /// Absent when the call is not transcribed.
+    ears: Option<Ears>,
+    /// Streams that were opened.
+    streams: u32,
+    /// The language that was told.
+    language: Option<String>,
+    finishing: bool,
 }
 
 impl Transcriber {
-    pub(crate) fn new(incarnation: u32, call: Recipient<LineUpdated>) -> Self {
-        Self { transcript: Transcript { incarnation, ..Transcript::default() }, call }
+    pub(crate) fn new(
+        incarnation: u32,
+        call: Recipient<LineUpdated>,
+        news: Recipient<TranscriberNews>,
+        hearing: Option<Hearing>,
+    ) -> Self {
+        Self {
+            transcript: Transcript { incarnation, ..Transcript::default() },
+            call,
+            news,
+            matching: Matching::default(),
+            ears: hearing.map(Ears::new),
+            streams: 0,
+            language: None,
+            finishing: false,
+        }
     }
 
-    fn publish(&self, update: Option<LineUpdated>) {
-        if let Some(update) = update {
-            control(&self.call, update);
+    fn publish(&mut self, update: Option<LineUpdated>) {
+        let Some(update) = update else { return };
+        let now = self.ears.as_ref().map(Ears::now);
+        let corroborated = now.and_then(|now| self.matching.line(&update, now));
+        control(&self.call, update);
+        if let Some(corroborated) = corroborated {
+            self.tell(TranscriberNews::Corroborated(corroborated));
+        }
+    }
+
+    fn tell(&self, news: TranscriberNews) {
+        control(&self.news, news);
+    }
+
+    fn stretch_heard(&mut self, stretch: Stretch) {
+        if let Some(corroborated) = self.matching.heard(stretch) {
+            self.tell(TranscriberNews::Corroborated(corroborated));
+        }
+    }
+
+    fn language_heard(&mut self, language: String, confidence: f64) {
+        if self.language.as_ref() != Some(&language) {
+            self.language = Some(language.clone());
+            self.tell(TranscriberNews::Language(language, confidence));
         }
     }
 }
 
 impl Actor for Transcriber {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.open_ears(ctx);
+    }
 }
 
 answer_probes!(Transcriber);
@@ -96,11 +177,27 @@ impl Handler<TextSent> for Transcriber {
     }
 }
 
+impl Handler<Hear> for Transcriber {
+    type Result = ();
+
+    fn handle(&mut self, Hear(hearing): Hear, ctx: &mut Self::Context) {
+        self.finish_ears();
+        self.matching = Matching::default();
+        self.ears = hearing.map(Ears::new);
+        self.open_ears(ctx);
+    }
+}
+
 impl Handler<FinishTranscript> for Transcriber {
     type Result = ();
 
     fn handle(&mut self, _: FinishTranscript, ctx: &mut Self::Context) {
-        ctx.stop();
+        if self.ears.is_none() {
+            return ctx.stop();
+        }
+        self.finishing = true;
+        // The client actor passes on what it still holds.
+        ctx.run_later(LAST_AUDIO, |actor, ctx| actor.close_ears(ctx));
     }
 }
 

@@ -63,6 +63,7 @@ fn state() -> Arc<State> {
         catalog: catalog.clone(),
         executors: Arc::default(),
         store: Arc::new(Vault::in_memory(MemoryShelf::default(), &[0; 32]).expect("a vault")),
+        transcription: None,
         archive: None,
     };
     let engine = Engine::new(EngineConfig::default(), ports, meters.clone(), identity.clone());

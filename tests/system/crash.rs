@@ -28,7 +28,7 @@ async fn watchful() -> Bench {
 }
 
 /// A caller in mid-call, and the call's id.
-async fn in_mid_call(bench: &Bench) -> (Caller, CallId) {
+pub(crate) async fn in_mid_call(bench: &Bench) -> (Caller, CallId) {
     let mut caller = Caller::connect(&bench.sonic("")).await;
     let id = caller.message("connected").await["sessionId"].as_str().map(str::parse);
     caller.configure(serde_json::json!({})).await;
@@ -36,7 +36,7 @@ async fn in_mid_call(bench: &Bench) -> (Caller, CallId) {
     (caller, id.expect("an id").expect("a valid id"))
 }
 
-async fn hit(bench: &Bench, id: &CallId, role: Option<Role>, mishap: Mishap) {
+pub(crate) async fn hit(bench: &Bench, id: &CallId, role: Option<Role>, mishap: Mishap) {
     assert!(bench.server.registry().inject(id, role, mishap).await, "the call is known");
 }
 

@@ -31,5 +31,6 @@ mod shutdown;
 mod slow_client;
 mod stream_faults;
 mod tools;
+mod transcription;
 mod transfer;
 mod workflows;

@@ -54,8 +54,16 @@ impl CallActor {
         match role {
             Role::Transcriber => {
                 self.transcribers += 1;
-                let actor = Transcriber::new(self.transcribers, to(&me));
-                self.transcriber = Some(set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor).0);
+                self.transcribing.begin_anew();
+                let hearing = self.transcribing.hearing.clone();
+                let both = hearing.as_ref().map(|hearing| hearing.request.clone());
+                let number = self.transcribers;
+                let actor = Transcriber::new(number, to(&me), to(&me), hearing);
+                let addr = set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor).0;
+                if let Some(request) = both {
+                    self.let_listen(&addr, &request);
+                }
+                self.transcriber = Some(addr);
             }
             Role::Tools => {
                 let catalog = self.catalog.clone();
@@ -93,6 +101,7 @@ impl CallActor {
         if news {
             self.note_settings();
             self.follow_recording();
+            self.follow_transcription();
         }
         self.walk.link(&self.settings.workflows);
         self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 use voice_archive::entry::{self, PromptUsed};
-use voice_call::SampleRate;
+use voice_call::{SampleRate, transcription::Channels};
 use voice_catalog::{Prompt, PromptRequest, Snapshot};
 use voice_sonic::{ModelFamily, Sensitivity, SessionSettings, ToolSpec, voices};
 use voice_wire::SessionConfig;
@@ -32,6 +32,8 @@ pub struct CallSettings {
     pub phone: bool,
     /// Whether the call is recorded.
     pub records: bool,
+    /// Whose words are transcribed.
+    pub transcribes: Channels,
     /// All this in short, for the log.
     pub about: entry::Settings,
 }
@@ -153,6 +155,8 @@ pub fn resolve(
     };
     let recording = of_persona.and_then(|persona| persona.config.get("recording"));
     let records = recording.and_then(Value::as_bool).unwrap_or(engine.record);
+    let transcribes = persona_config("transcription").and_then(|word| word.parse().ok());
+    let transcribes = transcribes.unwrap_or(engine.transcribe);
     let phone = wish.channel.as_deref() == Some("phone");
     let about = entry::Settings {
         persona: persona.map(str::to_owned),
@@ -170,6 +174,7 @@ pub fn resolve(
         greets: wish.greeting_enabled.unwrap_or(true),
         phone,
         records,
+        transcribes,
         about,
         workflows,
         timezone: wish.user_timezone.clone(),

@@ -109,6 +109,7 @@ impl CallActor {
         if self.phase == Phase::Configuring {
             self.note_settings();
             self.follow_recording();
+            self.follow_transcription();
             self.idle.configure(self.settings.idle_timeout, self.settings.idle_checks);
             self.open_stream(ctx);
         }

@@ -55,16 +55,24 @@ pub(super) struct Tap {
 }
 
 enum Outlet {
-    Recorder {
-        recorder: Recorder,
-        /// Silence is recorded; with a time, until then.
-        paused: Option<Option<Instant>>,
-        broken: bool,
-    },
-    Ears {
-        ears: Outbox<Overheard>,
-        both: bool,
-    },
+    Tape(Box<Tape>),
+    Ears { ears: Outbox<Overheard>, both: bool },
+}
+
+/// A recording.
+struct Tape {
+    recorder: Recorder,
+    pause: Pause,
+    broken: bool,
+}
+
+/// Whether silence is recorded instead of what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    No,
+    Yes,
+    /// What was said in the pause is still to come.
+    Until(Instant),
 }
 
 impl Tap {
@@ -73,13 +81,12 @@ impl Tap {
             return Ok(());
         }
         match &mut self.outlet {
-            Outlet::Recorder { recorder, paused, broken } => {
-                let is_over = paused.flatten().is_some_and(|until| until <= now);
-                if is_over {
-                    *paused = None;
+            Outlet::Tape(tape) => {
+                if matches!(tape.pause, Pause::Until(end) if end <= now) {
+                    tape.pause = Pause::No;
                 }
-                let pairs = if paused.is_some() { vec![0; pairs.len()] } else { pairs };
-                if !recorder.write(pairs) && !std::mem::replace(broken, true) {
+                let pairs = if tape.pause == Pause::No { pairs } else { vec![0; pairs.len()] };
+                if !tape.recorder.write(pairs) && !std::mem::replace(&mut tape.broken, true) {
                     return Err(());
                 }
             }
@@ -160,8 +167,8 @@ impl Handler<Record> for ClientActor {
 
     fn handle(&mut self, Record { recorder, rate }: Record, ctx: &mut Self::Context) {
         let mixer = Mixer::new(rate, self.clock.now());
-        let outlet = Outlet::Recorder { recorder, paused: None, broken: false };
-        self.add_tap(Tap { mixer, outlet }, ctx);
+        let tape = Tape { recorder, pause: Pause::No, broken: false };
+        self.add_tap(Tap { mixer, outlet: Outlet::Tape(Box::new(tape)) }, ctx);
     }
 }
 
@@ -171,12 +178,11 @@ impl Handler<PauseRecording> for ClientActor {
     fn handle(&mut self, PauseRecording(pause): PauseRecording, _: &mut Self::Context) {
         let until = self.clock.now() + LATE;
         for tap in &mut self.taps {
-            if let Outlet::Recorder { paused, .. } = &mut tap.outlet {
-                // What was said until the end of the pause is given out a little later.
-                *paused = match (pause, *paused) {
-                    (true, _) => Some(None),
-                    (false, Some(_)) => Some(Some(until)),
-                    (false, None) => None,
+            if let Outlet::Tape(tape) = &mut tap.outlet {
+                tape.pause = match (pause, tape.pause) {
+                    (true, _) => Pause::Yes,
+                    (false, Pause::Yes) => Pause::Until(until),
+                    (false, no) => no,
                 };
             }
         }
@@ -188,7 +194,7 @@ impl Handler<LetListen> for ClientActor {
 
     fn handle(&mut self, listen: LetListen, ctx: &mut Self::Context) {
         let LetListen { ears, rate, both } = listen;
-        self.taps.retain(|tap| matches!(tap.outlet, Outlet::Recorder { .. }));
+        self.taps.retain(|tap| matches!(tap.outlet, Outlet::Tape(_)));
         let mixer = Mixer::new(rate, self.clock.now());
         self.add_tap(Tap { mixer, outlet: Outlet::Ears { ears, both } }, ctx);
     }

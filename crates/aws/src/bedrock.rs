@@ -7,8 +7,6 @@
 mod downlink;
 mod expiry;
 mod fault;
-mod link;
-mod trust;
 mod unsent;
 mod uplink;
 
@@ -28,9 +26,9 @@ use futures::future::BoxFuture;
 use voice_call::{FaultKind, SonicPort, SonicStream, StreamFault};
 
 use crate::config::{BedrockConfig, shared_config};
+pub use crate::trust::TrustError;
+use crate::{link, trust::Trust};
 use expiry::Expiry;
-use trust::Trust;
-pub use trust::TrustError;
 use uplink::Uplink;
 
 /// Longest wait for the answer to "are there credentials?".

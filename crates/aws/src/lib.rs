@@ -1,13 +1,19 @@
 //! The engine's ports on the AWS SDKs. Floor 3: no actix here, and nothing of the engine.
 //!
-//! [`BedrockPort`] opens streams to Nova Sonic; [`S3Store`] keeps what was said. `src/wiring.rs`
+//! [`BedrockPort`] opens streams to Nova Sonic, [`TranscribePort`] to Transcribe; [`S3Store`] keeps
+//! what was said. `src/wiring.rs`
 //! builds them; the engine sees only [`voice_call::SonicPort`], and the archive its own
 //! `ObjectStore`. The built-in emulator is reached through the very same ports.
 
 pub mod bedrock;
 pub mod config;
+mod link;
 pub mod s3;
+pub mod transcribe;
+mod trust;
+mod words;
 
 pub use bedrock::{BedrockPort, SetupError};
 pub use config::{BedrockConfig, Credentials};
 pub use s3::{S3Config, S3Encryption, S3Store};
+pub use transcribe::{PersonalData, TranscribeConfig, TranscribePort};

@@ -17,7 +17,10 @@ use aws_sdk_s3::{
 use futures::{StreamExt, future::BoxFuture, stream};
 use voice_archive::store::{FaultKind, Listing, Object, ObjectStore, StoreFault, Upload};
 
-use crate::config::{Credentials, shared_config};
+use crate::{
+    config::{Credentials, shared_config},
+    words::words_of,
+};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -305,22 +308,5 @@ where
         (SdkError::ResponseError(_), _, _) => FaultKind::Unavailable,
         _ => FaultKind::Other,
     };
-    StoreFault::new(kind, describe(error))
-}
-
-/// The service's own words where there are some, else the chain of causes.
-fn describe<E>(error: &SdkError<E>) -> String
-where
-    E: std::error::Error + ProvideErrorMetadata + 'static,
-{
-    if let Some(code) = error.code() {
-        return format!("{code}: {}", error.message().unwrap_or("no message"));
-    }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    StoreFault::new(kind, words_of(error))
 }

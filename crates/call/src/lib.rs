@@ -13,6 +13,7 @@ pub mod meters;
 pub mod port;
 pub mod role;
 pub mod token;
+pub mod transcription;
 
 pub use audio::{AudioChunk, SampleRate};
 pub use end::{CloseCode, EndReason};

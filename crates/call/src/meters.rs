@@ -25,6 +25,8 @@ pub enum Queue {
     Playout,
     /// Messages to the socket.
     ToSocket,
+    /// Audio on its way to the transcriber.
+    Overheard,
 }
 
 /// A queue's name as a label.
@@ -116,6 +118,12 @@ pub struct Meters {
     pub tokens: Family<KindLabel, Counter>,
     /// What the tokens cost, in the currency of the table of prices.
     pub cost: Counter<f64, AtomicU64>,
+    /// Streams to the transcription service that are open.
+    pub open_transcriptions: Gauge,
+    /// Faults of these streams, by kind.
+    pub transcription_faults: Family<ReasonLabel, Counter>,
+    /// Seconds that were transcribed.
+    pub transcribed_seconds: Counter<f64, AtomicU64>,
     /// Entries of journals that found no room.
     pub journal_lost: Counter,
     /// Journals and logs that could not be written.
@@ -181,6 +189,17 @@ impl Meters {
         waits.into_iter().for_each(|(wait, name, help)| wait.register(r, name, help));
         r.register("tokens", "Tokens, by kind and direction", self.tokens.clone());
         r.register("cost", "What the tokens cost, by the table of prices", self.cost.clone());
+        r.register(
+            "open_transcriptions",
+            "Open streams to the transcription service",
+            self.open_transcriptions.clone(),
+        );
+        r.register(
+            "transcription_faults",
+            "Faults of streams to the transcription service, by kind",
+            self.transcription_faults.clone(),
+        );
+        r.register("transcribed", "Seconds transcribed", self.transcribed_seconds.clone());
         r.register("journal_lost", "Journal entries lost", self.journal_lost.clone());
         r.register("journal_errors", "Journals not written", self.journal_errors.clone());
         r.register("recording_errors", "Recordings broken off", self.recording_errors.clone());

@@ -9,9 +9,13 @@ use std::time::Duration;
 
 mod chaos;
 mod fault;
+mod transcribe;
 
 pub use self::chaos::{BadChaos, Chaos};
 pub use self::fault::{Fault, FaultKind, FaultMoment, FaultScope, Refusal};
+pub use self::transcribe::{
+    TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Utterance,
+};
 use crate::script::Scenario;
 pub use crate::session::ExceptionKind;
 
@@ -47,6 +51,8 @@ pub struct EmulatorConfig {
     pub faults: Vec<Fault>,
     /// Faults by chance, besides those.
     pub chaos: Option<Chaos>,
+    /// What the stand-in for Transcribe hears.
+    pub transcribe: TranscribeConfig,
     /// Models that exist here. An unknown one is refused at the door.
     pub models: Vec<ModelEntry>,
     /// How much the observer keeps.
@@ -68,6 +74,7 @@ impl Default for EmulatorConfig {
             padding: false,
             faults: Vec::new(),
             chaos: None,
+            transcribe: TranscribeConfig::default(),
             models: ModelEntry::known(),
             record: RecordLimits::default(),
         }

@@ -15,6 +15,7 @@ mod refusal;
 mod route;
 mod signature;
 pub(crate) mod tls;
+mod transcription;
 mod upstream;
 
 use std::io;
@@ -103,7 +104,12 @@ async fn answer(
     let (parts, body) = request.into_parts();
 
     let opened = match admit(&parts, &world) {
-        Ok(admitted) => bidirectional::open(admitted, body, &world, cut, &request_id).await,
+        Ok(Admitted::Sonic(admitted)) => {
+            bidirectional::open(admitted, body, &world, cut, &request_id).await
+        }
+        Ok(Admitted::Transcription(chain)) => {
+            transcription::open(&parts.headers, chain, body, &world, cut, &request_id)
+        }
         Err(refused) => Err((refused, body)),
     };
     match opened {
@@ -124,7 +130,15 @@ async fn answer(
 }
 
 /// A request that may open a stream.
-struct Admitted {
+enum Admitted {
+    /// To Nova Sonic.
+    Sonic(AdmittedSonic),
+    /// To Transcribe, with the chain its frames continue.
+    Transcription(Option<signature::FrameChain>),
+}
+
+/// A request that may open a stream to Nova Sonic.
+struct AdmittedSonic {
     model: crate::config::ModelEntry,
     protocol: http::Version,
     /// The chain its frames continue; `None` when signatures are not checked.
@@ -145,7 +159,8 @@ fn admit(parts: &http::request::Parts, world: &World) -> Result<Admitted, ErrorA
         Operation::BidirectionalStream => {
             let id = labels.first().map_or("", String::as_str);
             let model = bidirectional::find_model(&config.models, id)?;
-            Ok(Admitted { model, protocol: parts.version, chain })
+            Ok(Admitted::Sonic(AdmittedSonic { model, protocol: parts.version, chain }))
         }
+        Operation::Transcription => Ok(Admitted::Transcription(chain)),
     }
 }

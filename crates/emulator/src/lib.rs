@@ -14,13 +14,16 @@ mod front;
 mod observe;
 pub mod script;
 mod session;
+mod transcribe;
 pub mod voice;
 mod world;
 
 pub use config::{
     ACCESS_KEY_ID, BadChaos, Chaos, Clocks, EmulatorConfig, EndpointingPauses, ExceptionKind,
     Fault, FaultKind, FaultMoment, FaultScope, Generation, ModelEntry, RecordLimits, Refusal,
-    ResponseHead, SECRET_ACCESS_KEY, TestCredentials,
+    ResponseHead, SECRET_ACCESS_KEY, TestCredentials, TranscribeConfig, TranscribeException,
+    TranscribeFault, TranscribeFaultKind, Utterance,
 };
 pub use emulator::{Emulator, StartError};
+pub use observe::transcriptions::Transcriptions;
 pub use observe::{Observer, RefusedRequest, SessionSnapshot, WaitTimeout};

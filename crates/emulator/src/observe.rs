@@ -3,6 +3,8 @@
 //! Tests and the status page read it through [`Observer`]; the session writes through
 //! [`SessionRecord`]. It decides nothing. Waiting is by notification, never by polling.
 
+pub(crate) mod transcriptions;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use self::transcriptions::Transcriptions;
 use crate::config::RecordLimits;
 
 /// Refused requests kept; the oldest go first.
@@ -29,6 +32,7 @@ struct Shared {
     state: Mutex<State>,
     /// Counts changes; waiters watch it.
     changes: watch::Sender<u64>,
+    transcriptions: Transcriptions,
 }
 
 #[derive(Debug, Default)]
@@ -128,7 +132,20 @@ pub struct WaitTimeout {
 impl Observer {
     pub(crate) fn new(limits: RecordLimits) -> Self {
         let (changes, _) = watch::channel(0);
-        Self { shared: Arc::new(Shared { limits, state: Mutex::default(), changes }) }
+        Self {
+            shared: Arc::new(Shared {
+                limits,
+                state: Mutex::default(),
+                changes,
+                transcriptions: Transcriptions::default(),
+            }),
+        }
+    }
+
+    /// The streams to Transcribe.
+    #[must_use]
+    pub fn transcriptions(&self) -> Transcriptions {
+        self.shared.transcriptions.clone()
     }
 
     /// All sessions that are kept, in order of opening.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use crate::config::EmulatorConfig;
 use crate::observe::Observer;
+pub(crate) use crate::observe::transcriptions::Transcription;
+use crate::observe::transcriptions::Transcriptions;
 use crate::session::Repertoire;
 
 /// Shared by all sessions, behind an `Arc`.
@@ -16,6 +18,8 @@ pub(crate) struct World {
     pub(crate) config: EmulatorConfig,
     /// Where records are opened.
     pub(crate) observer: Observer,
+    /// The streams to Transcribe.
+    pub(crate) transcriptions: Transcriptions,
     /// Speech that was synthesised before.
     pub(crate) repertoire: Arc<Repertoire>,
 }
@@ -23,6 +27,7 @@ pub(crate) struct World {
 impl World {
     /// A world in which nothing has happened yet.
     pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
-        Self { config, observer, repertoire: Arc::default() }
+        let transcriptions = observer.transcriptions();
+        Self { config, observer, transcriptions, repertoire: Arc::default() }
     }
 }

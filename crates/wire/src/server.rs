@@ -129,6 +129,11 @@ pub enum ServerMessage {
         #[serde(skip_serializing_if = "Option::is_none")]
         currency: Option<String>,
     },
+    /// Something became known of the call.
+    Metadata {
+        /// What.
+        data: Metadata,
+    },
     /// How long the caller waited for the turn that ended.
     #[serde(rename = "latency_update")]
     LatencyUpdate {
@@ -160,6 +165,16 @@ pub enum ServerMessage {
         /// Whether the call is over.
         fatal: bool,
     },
+}
+
+/// The language of a caller, as it was heard.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    /// BCP 47.
+    pub detected_language: String,
+    /// From 0 to 1.
+    pub language_confidence: f64,
 }
 
 /// Where a workflow stands.

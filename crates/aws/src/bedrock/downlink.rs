@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use voice_call::{SonicReceiver, StreamFault};
 
-use super::{fault, link::Link};
+use super::fault;
+use crate::link::Link;
 
 /// Turns an answer into the engine's receiver, which keeps `link` alive.
 pub(super) fn receive(

@@ -17,10 +17,8 @@ use bytes::Bytes;
 use futures::Stream;
 use voice_call::port::{SendRefused, SonicSender};
 
-use super::{
-    link::Link,
-    unsent::{Next, Unsent},
-};
+use super::unsent::{Next, Unsent};
+use crate::link::Link;
 
 struct Shared {
     unsent: Unsent,

@@ -19,7 +19,7 @@ use super::chunk::{ChunkReader, ChunkWriter};
 use super::connection::Cut;
 use super::downstream::{EventStream, reset};
 use super::refusal::ErrorAnswer;
-use super::{Admitted, Body, upstream};
+use super::{AdmittedSonic, Body, upstream};
 use crate::config::{FaultKind, FaultMoment, Generation, ModelEntry, ResponseHead};
 use crate::observe::SessionRecord;
 use crate::session::{self, Exception, ExceptionKind, Inbound, Outbound};
@@ -44,13 +44,13 @@ pub(crate) fn find_model(models: &[ModelEntry], id: &str) -> Result<ModelEntry, 
 /// Opens the stream. The outer `Err` is a refusal, with the body given back; the inner one resets
 /// the stream before any head.
 pub(super) async fn open(
-    admitted: Admitted,
+    admitted: AdmittedSonic,
     body: Incoming,
     world: &Arc<World>,
     cut: Cut,
     request_id: &str,
 ) -> Result<Result<Response<Body>, io::Error>, (ErrorAnswer, Incoming)> {
-    let Admitted { model, protocol, chain } = admitted;
+    let AdmittedSonic { model, protocol, chain } = admitted;
     let ordinal = world.observer.attempt();
     let mut faults = world.config.faults_of(ordinal).into_iter();
     let fault = faults.find(|fault| fault.moment == FaultMoment::AtOpen);

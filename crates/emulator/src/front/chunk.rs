@@ -32,14 +32,37 @@ pub(crate) struct ChunkReader {
     buffer: BytesMut,
     /// `None` when signatures are not checked.
     chain: Option<FrameChain>,
+    dialect: Dialect,
     /// Whether the decoder holds the prelude of a frame whose rest is still to come.
     within_frame: bool,
+}
+
+/// What the events of a service look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// JSON in base64 in JSON.
+    Bedrock,
+    /// The bytes of audio as they are (nova-sonic.md §6.2).
+    Transcribe,
+}
+
+impl Dialect {
+    fn event(self, message: &Message) -> Option<Chunk> {
+        match self {
+            Self::Bedrock => event(message),
+            Self::Transcribe => {
+                let is_audio = text(message, ":message-type")? == "event"
+                    && text(message, ":event-type")? == "AudioEvent";
+                is_audio.then(|| Chunk::Event(message.payload().clone()))
+            }
+        }
+    }
 }
 
 /// What one frame held.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Chunk {
-    /// JSON of one event.
+    /// JSON of one event, or its audio.
     Event(Bytes),
     /// The empty frame that ends the input.
     End,
@@ -51,8 +74,15 @@ impl ChunkReader {
             decoder: MessageFrameDecoder::new(),
             buffer: BytesMut::new(),
             chain,
+            dialect: Dialect::Bedrock,
             within_frame: false,
         }
+    }
+
+    /// The same for frames of another service.
+    pub(crate) fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 
     /// Adds bytes of the body.
@@ -93,14 +123,14 @@ impl ChunkReader {
             verify(chain, outer).map_err(|fault| fault.to_string())?;
         } else if text(outer, ":event-type").is_some() {
             // Unchecked streams may be unsigned, and then there is one level only.
-            return event(outer).ok_or_else(|| UNREADABLE.to_owned());
+            return self.dialect.event(outer).ok_or_else(|| UNREADABLE.to_owned());
         }
         if outer.payload().is_empty() {
             return Ok(Chunk::End);
         }
         let inner =
             read_message_from(&mut outer.payload().clone()).map_err(|_| UNREADABLE.to_owned())?;
-        event(&inner).ok_or_else(|| UNREADABLE.to_owned())
+        self.dialect.event(&inner).ok_or_else(|| UNREADABLE.to_owned())
     }
 }
 
@@ -172,6 +202,16 @@ pub(crate) fn exception(exception: &Exception) -> Bytes {
         [":exception-type", exception.kind.wire_name(), ":message-type", "exception"],
         body.to_string(),
     )
+}
+
+/// An event whose payload is JSON as it is.
+pub(crate) fn json_frame(name: &'static str, json: &serde_json::Value) -> Bytes {
+    frame([":event-type", name, ":message-type", "event"], json.to_string())
+}
+
+/// An exception whose payload is JSON as it is.
+pub(crate) fn exception_frame(name: &'static str, json: &serde_json::Value) -> Bytes {
+    frame([":exception-type", name, ":message-type", "exception"], json.to_string())
 }
 
 fn frame([kind, value, message, role]: [&'static str; 4], payload: String) -> Bytes {

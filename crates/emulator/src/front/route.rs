@@ -18,6 +18,8 @@ pub(crate) struct Route {
 pub(crate) enum Operation {
     /// `InvokeModelWithBidirectionalStream`; one label, the model id.
     BidirectionalStream,
+    /// `StartStreamTranscription`; no label.
+    Transcription,
 }
 
 impl Operation {
@@ -25,13 +27,16 @@ impl Operation {
     pub(crate) fn signing_name(self) -> &'static str {
         match self {
             Self::BidirectionalStream => "bedrock",
+            Self::Transcription => "transcribe",
         }
     }
 }
 
 /// Method, pattern with `{}` for a label, operation.
-const TABLE: &[(Method, &str, Operation)] =
-    &[(Method::POST, "/model/{}/invoke-with-bidirectional-stream", Operation::BidirectionalStream)];
+const TABLE: &[(Method, &str, Operation)] = &[
+    (Method::POST, "/model/{}/invoke-with-bidirectional-stream", Operation::BidirectionalStream),
+    (Method::POST, "/stream-transcription", Operation::Transcription),
+];
 
 /// Finds the operation; `None` when there is none. A label that is not UTF-8 matches nothing.
 pub(crate) fn resolve(method: &Method, path: &str) -> Option<Route> {

@@ -27,7 +27,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::trust::Trust;
+use crate::trust::Trust;
 
 /// How long a connection may go on after both halves of its stream were dropped, so that the
 /// last events and the end of the input still leave.
@@ -49,10 +49,10 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// Keeps a stream's connection alive. Clones share it; with the last one it is closed.
 #[derive(Debug, Clone)]
-pub(super) struct Link(#[expect(dead_code, reason = "held for its drop")] Arc<watch::Sender<()>>);
+pub(crate) struct Link(#[expect(dead_code, reason = "held for its drop")] Arc<watch::Sender<()>>);
 
 /// An HTTP client that dials anew for each request, and the link that its connections follow.
-pub(super) fn dedicated(trust: Arc<Trust>) -> (SharedHttpClient, Link) {
+pub(crate) fn dedicated(trust: Arc<Trust>) -> (SharedHttpClient, Link) {
     let (alive, released) = watch::channel(());
     let connector = SharedHttpConnector::new(Dialer { trust, released });
     (http_client_fn(move |_, _| connector.clone()), Link(Arc::new(alive)))
@@ -74,7 +74,7 @@ enum DialError {
     #[error("the TLS handshake with {0} failed")]
     Tls(String, #[source] std::io::Error),
     #[error("no usable TLS trust")]
-    Trust(#[from] super::trust::TrustError),
+    Trust(#[from] crate::trust::TrustError),
     #[error("HTTP failed")]
     Http(#[from] hyper::Error),
 }

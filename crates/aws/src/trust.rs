@@ -15,7 +15,7 @@ use rustls::{
 /// The trust of one port. The platform's roots are read at the first TLS connection, not before:
 /// the emulator on plain HTTP needs none.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(crate) struct Trust {
     extra: Vec<CertificateDer<'static>>,
     config: OnceLock<Arc<ClientConfig>>,
 }
@@ -41,7 +41,7 @@ pub enum TrustError {
 }
 
 impl Trust {
-    pub(super) fn new(extra_ca: Option<&Path>) -> Result<Self, TrustError> {
+    pub(crate) fn new(extra_ca: Option<&Path>) -> Result<Self, TrustError> {
         let read = |path: &Path| {
             CertificateDer::pem_file_iter(path)
                 .and_then(Iterator::collect)
@@ -55,7 +55,7 @@ impl Trust {
         Ok(Self { extra, config: OnceLock::new() })
     }
 
-    pub(super) fn client_config(&self) -> Result<Arc<ClientConfig>, TrustError> {
+    pub(crate) fn client_config(&self) -> Result<Arc<ClientConfig>, TrustError> {
         if let Some(config) = self.config.get() {
             return Ok(config.clone());
         }

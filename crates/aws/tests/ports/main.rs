@@ -1,0 +1,4 @@
+//! The ports on the real SDKs, against the emulator on a real socket.
+
+mod bedrock;
+mod transcribe;
