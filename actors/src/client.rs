@@ -18,6 +18,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use voice_archive::redact::Redactor;
 use voice_call::{
     AudioChunk, CloseCode, Epoch, Meters,
     meters::{Queue, ReasonLabel},
@@ -280,7 +281,9 @@ impl ClientActor {
     /// Tells the client what it did wrong; the call goes on.
     fn complain(&mut self, code: &'static str, message: String, ctx: &mut Context<Self>) {
         self.meters.client_errors.get_or_create(&ReasonLabel { reason: code }).inc();
-        tracing::info!(code, message, "the client made a mistake");
+        tracing::info!(code, "the client made a mistake");
+        // It may quote what was said.
+        tracing::debug!(message = &*Redactor::default().text(&message), "the client's mistake");
         self.tell(&ServerMessage::Error { message, code, fatal: false }, ctx);
     }
 

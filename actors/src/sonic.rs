@@ -21,6 +21,7 @@ use actix::{
 use bytes::Bytes;
 use prometheus_client::metrics::gauge::Gauge;
 use serde_json::Value;
+use voice_archive::redact::Redactor;
 use voice_call::{
     AudioChunk, Epoch, FaultKind, Meters, SampleRate, SonicPort, SonicStream, StreamFault,
     port::{SendRefused, SonicSender},
@@ -377,7 +378,9 @@ impl SonicActor {
             }
             SessionEvent::Malformed { reason } => {
                 self.around.meters.unknown_events.inc();
-                tracing::warn!(reason, "malformed event of the service");
+                // The reason may quote what was said.
+                tracing::warn!("malformed event of the service");
+                tracing::debug!(reason = &*Redactor::default().text(&reason), "malformed event");
             }
         }
     }
@@ -390,7 +393,7 @@ impl SonicActor {
                 self.tell(StreamNews::Line(line));
             }
             SessionEvent::Usage(usage) => self.tell(StreamNews::Usage(usage)),
-            late => tracing::debug!(stream = self.number, ?late, "of a replaced stream: ignored"),
+            _ => tracing::debug!(stream = self.number, "news of a replaced stream: ignored"),
         }
     }
 

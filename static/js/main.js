@@ -89,6 +89,9 @@ call.on('message', (message) => {
     case 'latency_update':
       facts.answered(message.ttft_ms);
       break;
+    case 'token_usage':
+      facts.costs(message.cost, message.currency ?? 'USD');
+      break;
   }
 });
 

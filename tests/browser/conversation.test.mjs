@@ -152,6 +152,7 @@ test('a payment that the caller does not recognise goes from greeting to a perso
     for (const tool of ['Verify identity', 'Get recent transactions', 'Dispute transaction']) {
       await page.waitForSelector(`.tool.is-done:has-text("${tool}")`);
     }
+    await page.waitForFunction(() => /^\$\d/.test(document.querySelector('#fact-cost')?.textContent ?? ''));
     await page.fill('#say', 'A person, please');
     await page.press('#say', 'Enter');
     await page.waitForSelector('.notice.is-transfer');

@@ -146,6 +146,41 @@ fn all_text(dir: &Path) -> String {
     entries.map(|entry| text(&entry.path())).collect()
 }
 
+/// Whoever reads the log of the process learns nothing of a conversation, and with `debug` nothing
+/// that must not be kept.
+#[actix_web::test]
+async fn nothing_of_a_conversation_is_in_the_log_of_the_process() {
+    for (level, secrets) in
+        [("info", &["zebrafish", "4111", "1188", "Meridian"][..]), ("debug", &["4111 1111"][..])]
+    {
+        let filter = format!(
+            "warn,voice_s2s={level},voice_actors={level},voice_archive={level},voice_aws={level},voice_emulator={level},voice_catalog={level}"
+        );
+        let mut task = Task::start(&[("RUST_LOG", filter.as_str())]).await;
+        let mut caller = Caller::connect(&task.sonic("")).await;
+        caller.configure(json!({})).await;
+        caller.final_line("assistant").await;
+        for text in ["zebrafish 4111 1111 1111 1111", "What is my balance?", "4021", "1188"] {
+            caller.type_text(text).await;
+            caller.final_line("assistant").await;
+        }
+        // A mistake that quotes what was said, a barge-in, and a person at the end.
+        let quoted = r#"{"type":"textInput","text":["zebrafish 4111 1111 1111 1111"]}"#;
+        caller.send_raw(tokio_tungstenite::tungstenite::Message::text(quoted)).await;
+        caller.type_text("I want to speak to a human, zebrafish").await;
+        caller.message("transferToAgent").await;
+        caller.hang_up().await;
+        task.signal("TERM");
+        task.ended().await;
+        let log = task.log();
+        assert!(log.contains("call started") && log.contains("tool finished"), "{log}");
+        for secret in secrets {
+            let line = log.lines().find(|line| line.contains(secret));
+            assert_eq!(line, None, "{level}: {secret} is in the log");
+        }
+    }
+}
+
 #[actix_web::test]
 async fn a_killed_process_leaves_a_log_up_to_its_last_second() {
     let data = tempfile::tempdir().expect("a folder");

@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use voice_archive::store::{FaultKind, ObjectStore, Upload};
 use voice_call::meters::ReasonLabel;
 
 use crate::{
@@ -76,6 +77,49 @@ async fn logs_that_found_no_store_are_brought_after_the_next_start() {
     eventually("the log", || uploads(&second, "ok") == 1).await;
     assert_eq!(only_log(&second).await["end"]["cause"], "hung_up");
     second.finish().await;
+}
+
+/// Parts of a recording, by the real SDK: in any order, read back whole and in part, given up.
+#[actix_web::test]
+async fn an_object_that_comes_in_parts_is_whole() {
+    let server = Store::start();
+    let store = server.client().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let part = |number: u8, size: usize| {
+        let path = folder.path().join(number.to_string());
+        fs::write(&path, vec![number; size]).expect("a file");
+        path
+    };
+    // S3 wants 5 MiB of all but the last.
+    let (mib, key) = (1024 * 1024, "2026/11/26/a.wav".to_owned());
+    let id = store.begin(key.clone(), "audio/wav").await.expect("begun");
+    let upload = Upload { key: key.clone(), id };
+    let mut tags = vec![String::new(); 3];
+    for (number, size) in [(2, 5 * mib), (3, 1000), (1, 5 * mib)] {
+        let put = store.put_part(upload.clone(), u32::from(number), part(number, size));
+        tags[usize::from(number) - 1] = put.await.expect("a part");
+    }
+    assert!(store.get(key.clone(), None).await.expect("no error").is_none());
+    store.complete(upload.clone(), tags).await.expect("complete");
+    let whole = store.get(key.clone(), None).await.expect("no error").expect("there");
+    assert_eq!(whole.size, 10 * mib as u64 + 1000);
+    let bytes = whole.read().await.expect("read");
+    assert!(bytes[..5 * mib].iter().all(|byte| *byte == 1) && bytes[10 * mib..] == [3; 1000]);
+    let edge = 5 * mib as u64;
+    let some = store.get(key.clone(), Some(edge - 2..=edge + 1)).await.expect("no error");
+    let some = some.expect("there");
+    assert_eq!(some.size, 10 * mib as u64 + 1000, "the size is that of the whole");
+    assert_eq!(some.read().await.expect("read"), [1, 1, 2, 2]);
+    assert_eq!(store.list("2026/11/26".into()).await.expect("a list").objects, ["a.wav"]);
+    let other = store.begin("2026/11/26/b.wav".into(), "audio/wav").await.expect("begun");
+    let other = Upload { key: "2026/11/26/b.wav".into(), id: other };
+    store.put_part(other.clone(), 1, part(9, 10)).await.expect("a part");
+    store.abort(other.clone()).await.expect("given up");
+    let late = store.put_part(other.clone(), 2, part(9, 10)).await.expect_err("it is over");
+    assert_eq!(late.kind, FaultKind::NoUpload, "{late}");
+    store.abort(other).await.expect("there is nothing to give up any more");
+    store.delete(key.clone()).await.expect("deleted");
+    assert!(store.get(key, None).await.expect("no error").is_none());
 }
 
 #[actix_web::test]

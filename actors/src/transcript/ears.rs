@@ -33,8 +33,11 @@ const PIECE: Duration = Duration::from_millis(100);
 const WAITING: Duration = Duration::from_secs(5);
 /// First pause before another stream; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Failures in a row after which nothing helps. Audio that was understood begins a new row.
+/// Failures in a row after which nothing helps. Speech that was understood begins a new row, and so
+/// does a stream that lasted.
 const BUDGET: u32 = 6;
+/// How long a stream lasts that was no failure, in seconds.
+const LONG_ENOUGH: f64 = 60.0;
 /// How often the seconds so far are told.
 const TELL_EVERY: f64 = 30.0;
 
@@ -233,6 +236,9 @@ impl Transcriber {
         }
         let reason = fault.kind.as_str();
         ears.hearing.meters.transcription_faults.get_or_create(&ReasonLabel { reason }).inc();
+        if ears.now() - ears.began > LONG_ENOUGH {
+            ears.failures = 0;
+        }
         ears.failures += 1;
         if !fault.kind.passes() || ears.failures > BUDGET {
             tracing::error!(%fault, "the call is not transcribed any more");

@@ -345,7 +345,7 @@ fn read(journal: &Path) -> io::Result<Vec<Entry>> {
 }
 
 /// Takes out of an event what must not be kept.
-fn clean(redactor: &Redactor, event: &mut Event) {
+pub fn clean(redactor: &Redactor, event: &mut Event) {
     let text = |text: &mut String| {
         if let std::borrow::Cow::Owned(clean) = redactor.text(text) {
             *text = clean;

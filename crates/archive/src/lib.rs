@@ -16,6 +16,6 @@ pub mod store;
 mod upload;
 
 pub use archive::{Archive, ArchiveConfig};
-pub use journal::Journal;
+pub use journal::{Journal, clean};
 pub use recording::Recorder;
 pub use spool::Pauses;

@@ -307,7 +307,9 @@ mod tests {
             })
             .collect();
         assert_eq!(finals, [(Some("ch_0"), Some("the caller")), (Some("ch_1"), Some("the bot"))]);
-        assert_eq!(results[0]["ResultId"], results[1]["ResultId"], "a partial becomes final");
+        let first = results.iter().find(|result| result["IsPartial"] == false).unwrap();
+        assert_eq!(results[0]["ResultId"], first["ResultId"], "a partial becomes final");
+        assert_eq!(results[0]["IsPartial"], true);
         assert!(hearing.push(&[0; 70_000], |_| None).is_err(), "a frame too big");
     }
 }

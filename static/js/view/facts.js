@@ -1,5 +1,5 @@
 /**
- * @file The figures under the stage: how long the call lasts, how quickly it answers.
+ * @file The figures under the stage: how long the call lasts, how quickly it answers, what it costs.
  */
 
 import { byId } from './dom.js';
@@ -10,6 +10,7 @@ export class Facts {
   #call;
   #length = byId('fact-length', HTMLElement);
   #answer = byId('fact-answer', HTMLElement);
+  #cost = byId('fact-cost', HTMLElement);
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
 
@@ -25,6 +26,17 @@ export class Facts {
 
   clear() {
     this.#answer.textContent = '–';
+    this.#cost.textContent = '–';
+  }
+
+  /**
+   * @param {number | undefined} cost of the call so far; unknown for some models
+   * @param {string} currency ISO 4217
+   */
+  costs(cost, currency) {
+    if (cost === undefined) return;
+    const style = { style: 'currency', currency, minimumFractionDigits: 2, maximumFractionDigits: 4 };
+    this.#cost.textContent = new Intl.NumberFormat('en', /** @type {Intl.NumberFormatOptions} */ (style)).format(cost);
   }
 
   /** @param {number} ms from the end of the caller's speech to the first sound of the answer */

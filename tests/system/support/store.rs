@@ -10,7 +10,7 @@ use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
-use voice_aws::Credentials;
+use voice_aws::{Credentials, S3Config, S3Encryption, S3Store};
 use voice_s2s::config::{Bucket, Keep, ServerConfig};
 
 /// The keys that it takes.
@@ -77,6 +77,19 @@ impl Store {
             ..Bucket::default()
         });
         config.credentials = Self::keys(KEYS.1);
+    }
+
+    /// A client of it, as the server has one.
+    pub(crate) async fn client(&self) -> S3Store {
+        S3Store::new(S3Config {
+            bucket: BUCKET.into(),
+            prefix: "logs/".into(),
+            region: "us-east-1".into(),
+            endpoint: Some(format!("http://{}", self.addr)),
+            credentials: Self::keys(KEYS.1),
+            encryption: S3Encryption::Bucket,
+        })
+        .await
     }
 
     /// Keys with this secret.

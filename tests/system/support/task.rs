@@ -1,6 +1,9 @@
 //! The program itself, as a process of its own.
 
-use std::process::Stdio;
+use std::{
+    process::Stdio,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -16,6 +19,7 @@ use super::DEADLINE;
 pub(crate) struct Task {
     pub(crate) child: Child,
     pub(crate) port: u16,
+    log: Arc<Mutex<String>>,
     /// What it keeps, unless the test said where.
     _data: Option<TempDir>,
 }
@@ -52,9 +56,28 @@ impl Task {
             }
         });
         let port = port.await.expect("ready in time");
-        // Whatever else it says is read and thrown away.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, port, _data: data }
+        let log: Arc<Mutex<String>> = Arc::default();
+        let kept = log.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let mut log = kept.lock().expect("no panic");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Self { child, port, log, _data: data }
+    }
+
+    /// What it has logged since it was ready.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no panic").clone()
+    }
+
+    /// Waits for its end, and for the last of its log.
+    pub(crate) async fn ended(&mut self) {
+        let waited = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        waited.expect("an end").expect("a status");
+        super::eventually("its log is closed", || Arc::strong_count(&self.log) == 1).await;
     }
 
     /// The address of `/sonic`.

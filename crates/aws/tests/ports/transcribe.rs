@@ -1,5 +1,7 @@
 //! Amazon Transcribe Streaming: the clock of 15 seconds, the limits, the credentials.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
 use std::time::Duration;
 
 use bytes::Bytes;
