@@ -52,7 +52,7 @@ struct Track {
     filled: (u64, u64),
     /// To the rate that is wanted; `None` when it has it.
     resampler: Option<Resampler>,
-    converted: VecDeque<i16>,
+    converted: Vec<i16>,
 }
 
 impl Mixer {
@@ -130,10 +130,15 @@ impl Mixer {
     }
 
     fn pairs(&mut self) -> Vec<i16> {
-        let count = self.caller.converted.len().min(self.assistant.converted.len());
-        let left = self.caller.converted.drain(..count);
-        let right = self.assistant.converted.drain(..count);
-        left.zip(right).flat_map(|(left, right)| [left, right]).collect()
+        let (left, right) = (&mut self.caller.converted, &mut self.assistant.converted);
+        let count = left.len().min(right.len());
+        let mut pairs = vec![0; count * 2];
+        for ((pair, left), right) in pairs.as_chunks_mut().0.iter_mut().zip(&*left).zip(&*right) {
+            *pair = [*left, *right];
+        }
+        left.drain(..count);
+        right.drain(..count);
+        pairs
     }
 }
 
@@ -147,7 +152,7 @@ impl Track {
             waiting: VecDeque::new(),
             filled: (0, 0),
             resampler,
-            converted: VecDeque::new(),
+            converted: Vec::new(),
         }
     }
 
@@ -187,7 +192,12 @@ impl Track {
     fn give(&mut self, count: u64) {
         let count = count as usize;
         let there = count.min(self.waiting.len());
-        let mut samples: Vec<i16> = self.waiting.drain(..there).collect();
+        let mut samples = Vec::with_capacity(count);
+        let (first, second) = self.waiting.as_slices();
+        let cut = there.min(first.len());
+        samples.extend_from_slice(&first[..cut]);
+        samples.extend_from_slice(&second[..there - cut]);
+        self.waiting.drain(..there);
         samples.resize(count, 0);
         self.given += count as u64;
         match &mut self.resampler {

@@ -133,8 +133,12 @@ impl Writer {
                 },
                 Job::Samples { call, pairs } => {
                     let Some(open) = self.calls.get_mut(&call) else { continue };
-                    let bytes = pairs.into_iter().flat_map(i16::to_le_bytes);
-                    open.buffer.extend(bytes);
+                    let at = open.buffer.len();
+                    open.buffer.resize(at + pairs.len() * 2, 0);
+                    let bytes = open.buffer[at..].as_chunks_mut().0;
+                    for (bytes, sample) in bytes.iter_mut().zip(pairs) {
+                        *bytes = sample.to_le_bytes();
+                    }
                     if open.buffer.len() >= BUFFER
                         && let Err(error) = self.flush(call)
                     {

@@ -49,6 +49,8 @@ struct Blocks {
     output: Vec<f32>,
     /// Output samples still to drop: the filter's delay.
     delay: usize,
+    /// Whether nothing but silence is inside: more of it needs no work.
+    is_silent: bool,
 }
 
 impl Resampler {
@@ -108,7 +110,7 @@ impl Blocks {
         let fft = Fft::new(from_hz as usize, to_hz as usize, block, 1, FixedSync::Both).ok()?;
         let output = vec![0.0; fft.output_frames_max()];
         let delay = fft.output_delay();
-        Some(Self { fft, pending: Vec::new(), output, delay })
+        Some(Self { fft, pending: Vec::new(), output, delay, is_silent: true })
     }
 
     fn push(&mut self, samples: impl Iterator<Item = f32>) -> Vec<i16> {
@@ -118,10 +120,15 @@ impl Blocks {
         let mut used = 0;
         while let Some(block) = self.pending.get(used..used + frames_in) {
             used += frames_in;
-            let written = Self::convert(&mut self.fft, block, &mut self.output);
-            // A block that could not be converted keeps its place in time as silence.
-            if written.is_none() {
+            let silence = block.iter().all(|sample| *sample == 0.0);
+            if silence && self.is_silent {
                 self.output.fill(0.0);
+            } else if Self::convert(&mut self.fft, block, &mut self.output).is_none() {
+                // A block that could not be converted keeps its place in time as silence.
+                self.output.fill(0.0);
+            } else {
+                // A block rings on in the next one, and no further.
+                self.is_silent = silence;
             }
             let drop = self.delay.min(frames_out);
             self.delay -= drop;
@@ -143,12 +150,15 @@ impl Blocks {
         self.fft.reset();
         self.pending.clear();
         self.delay = self.fft.output_delay();
+        self.is_silent = true;
     }
 }
 
 /// Rounds to the nearest sample; `as` saturates at full scale.
 fn quantize(sample: f32) -> i16 {
-    (sample * FULL_SCALE).round() as i16
+    let scaled = sample * FULL_SCALE;
+    // `round` is a function call on a processor that may be old, and this is done for every sample.
+    (scaled + 0.5_f32.copysign(scaled)) as i16
 }
 
 /// Converts a whole recording.

@@ -32,6 +32,8 @@ struct Voice {
     next: VecDeque<(VecDeque<i16>, oneshot::Sender<()>)>,
     /// All that was sent.
     said: Vec<i16>,
+    /// Whether the connection is gone: nobody waits for the end of anything any more.
+    gone: bool,
 }
 
 /// The microphone of a caller.
@@ -53,7 +55,9 @@ impl Line {
                 let frame = lock(&frames).frame();
                 use futures::SinkExt;
                 if sink.lock().await.send(Message::binary(frame)).await.is_err() {
-                    return;
+                    let mut voice = lock(&frames);
+                    voice.gone = true;
+                    return voice.next.clear();
                 }
             }
         });
@@ -63,7 +67,13 @@ impl Line {
     /// Says something; it has been sent when this returns.
     pub(crate) async fn say(&self, pcm: &[i16]) {
         let (done, said) = oneshot::channel();
-        lock(&self.voice).next.push_back((pcm.iter().copied().collect(), done));
+        {
+            let mut voice = lock(&self.voice);
+            if voice.gone {
+                return;
+            }
+            voice.next.push_back((pcm.iter().copied().collect(), done));
+        }
         let _ = said.await;
     }
 
