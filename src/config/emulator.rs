@@ -7,7 +7,9 @@ use std::{
 };
 
 use clap::Args;
-use voice_emulator::{Chaos, Clocks, EmulatorConfig, RecordLimits, script::Scenario};
+use voice_emulator::{
+    Chaos, Clocks, EmulatorConfig, RecordLimits, TranscribeConfig, script::Scenario,
+};
 
 use super::BadSetting;
 use crate::telemetry::LogFormat;
@@ -54,6 +56,10 @@ pub struct EmulatorArgs {
     /// Script to follow (JSON); absent = the script it comes with.
     #[arg(long)]
     pub scenario: Option<PathBuf>,
+    /// What the stand-in for Amazon Transcribe understands, an utterance each, over and over; without
+    /// one it notices speech and has no words for it.
+    #[arg(long = "utterance", value_name = "TEXT")]
+    pub utterances: Vec<String>,
     /// Break streams by chance: SEED or SEED:PERCENT. The same seed gives the same faults.
     #[arg(long, value_name = "SEED[:PERCENT]")]
     pub chaos: Option<Chaos>,
@@ -79,6 +85,14 @@ impl EmulatorArgs {
             chaos: self.chaos,
             echo: self.echo,
             clocks: Clocks { scale: self.scale, ..Clocks::default() },
+            transcribe: TranscribeConfig {
+                utterances: [
+                    self.utterances.iter().map(|text| text.as_str().into()).collect(),
+                    vec![],
+                ],
+                endless: true,
+                ..TranscribeConfig::default()
+            },
             record: RecordLimits::nothing(),
             ..EmulatorConfig::default()
         })

@@ -11,7 +11,7 @@ import {
 } from "@aws-sdk/client-bedrock-runtime";
 
 /** The emulator's known test key pair; no secret. */
-const CREDENTIALS = {
+export const CREDENTIALS = {
   accessKeyId: process.env.EMULATOR_ACCESS_KEY_ID ?? "AKIAEMULATOREXAMPLE1",
   secretAccessKey:
     process.env.EMULATOR_SECRET_ACCESS_KEY ?? "emulator/secret/for/tests/only/0123456789",

@@ -11,6 +11,8 @@ pub struct TranscribeConfig {
     /// What is said on each channel, utterance by utterance over all streams. Speech beyond that
     /// is heard and not understood: it has no results.
     pub utterances: [Vec<Utterance>; 2],
+    /// Begin with the first utterance again after the last.
+    pub endless: bool,
     /// Longest time without audio.
     pub idle: Duration,
     /// Longest life of a stream.
@@ -109,6 +111,7 @@ impl Default for TranscribeConfig {
     fn default() -> Self {
         Self {
             utterances: Default::default(),
+            endless: false,
             idle: Duration::from_secs(15),
             longest: Duration::from_secs(4 * 3600),
             streams: 25,

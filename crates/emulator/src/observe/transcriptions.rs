@@ -76,9 +76,10 @@ impl Transcriptions {
     pub(crate) fn next(&self, config: &TranscribeConfig, channel: usize) -> Option<Utterance> {
         let mut state = self.lock();
         let said = state.said.get_mut(channel)?;
-        let utterance = config.utterances.get(channel)?.get(*said).cloned();
+        let all = config.utterances.get(channel)?;
+        let next = if config.endless { *said % all.len().max(1) } else { *said };
         *said += 1;
-        utterance
+        all.get(next).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
