@@ -136,7 +136,7 @@ impl Default for EngineConfig {
             transcribe: Channels::Off,
             transcribe_rate: 16_000,
             transcribe_language: None,
-            record_rate: 8_000,
+            record_rate: 16_000,
             model: ModelFamily::Sonic2,
             default_voice: "matthew".into(),
             default_persona: None,

@@ -18,7 +18,7 @@ pub struct LangfuseArgs {
     #[arg(long, env, hide_env_values = true, requires = "langfuse_public_key")]
     pub langfuse_secret_key: Option<String>,
     /// Where Langfuse is; LANGFUSE_BASEURL and LANGFUSE_BASE_URL work as well. Absent: Langfuse
-    /// Cloud, https://cloud.langfuse.com.
+    /// Cloud (`https://cloud.langfuse.com`).
     #[arg(long, env)]
     pub langfuse_host: Option<String>,
     /// Another name of LANGFUSE_HOST.

@@ -210,7 +210,7 @@ async fn a_recording_comes_to_the_bucket_and_is_served_in_parts() {
     let store = Store::start();
     let bench = Bench::with(|config, _| {
         store.keep(config);
-        config.engine.record = true;
+        (config.engine.record, config.engine.record_rate) = (true, 8_000);
     })
     .await;
     let mut caller = bench.greeted().await;

@@ -132,7 +132,8 @@ impl Blocks {
             }
             let drop = self.delay.min(frames_out);
             self.delay -= drop;
-            converted.extend(self.output.iter().take(frames_out).skip(drop).map(|&s| quantize(s)));
+            let ready = self.output.get(drop..frames_out).unwrap_or_default();
+            converted.extend(ready.iter().map(|&sample| quantize(sample)));
         }
         self.pending.drain(..used);
         converted
