@@ -54,7 +54,7 @@ pub struct Archive {
     working: Mutex<Option<Working>>,
     spool: Arc<Spool>,
     /// Its lock says that we live.
-    _instance: Instance,
+    instance: Instance,
 }
 
 /// What works for the archive.
@@ -129,7 +129,7 @@ impl Archive {
         let spooling = tokio::spawn(async move { bringing.run().await });
         let calls = AtomicU64::new(0);
         let working = Mutex::new(Some(Working { writer, recording, spooling }));
-        Ok(Self { jobs, recordings, calls, meters, working, spool, _instance: instance })
+        Ok(Self { jobs, recordings, calls, meters, working, spool, instance })
     }
 
     /// The journal of a call that begins.
@@ -162,9 +162,11 @@ impl Archive {
         let _ = written.await;
         spooling.abort();
         let _ = spooling.await;
-        match timeout(deadline, spool.round()).await {
+        let left = match timeout(deadline, spool.round()).await {
             Ok(failed) => failed.len(),
             Err(_) => usize::try_from(spool.meters.spool_files.get()).unwrap_or(0),
-        }
+        };
+        self.instance.remove();
+        left
     }
 }

@@ -63,7 +63,7 @@ impl Instance {
     }
 
     /// Removes the place, when nothing in it is of use any more. What is left keeps it.
-    pub(crate) fn remove(self) {
+    pub(crate) fn remove(&self) {
         for folder in ["journal", "spool", "parts"] {
             let _ = fs::remove_dir(self.dir.join(folder));
         }
@@ -124,10 +124,11 @@ mod tests {
         let orphans = second.orphans(root.path());
         assert_eq!(orphans.len(), 1);
         assert!(second.orphans(root.path()).is_empty(), "it is being seen to");
-        orphans.into_iter().for_each(Instance::remove);
+        orphans.iter().for_each(Instance::remove);
         assert!(dir.exists(), "something is still in it");
+        drop(orphans);
         fs::remove_file(dir.join("spool/a.json")).expect("removed");
-        second.orphans(root.path()).into_iter().for_each(Instance::remove);
+        second.orphans(root.path()).iter().for_each(Instance::remove);
         assert!(!dir.exists());
     }
 }

@@ -37,6 +37,26 @@ const PHONE_DIGITS: Range<usize> = 9..16;
 /// How far before a number the word that says what it is may stand, in bytes.
 const NEARBY: usize = 48;
 
+/// What the name of a number ends with.
+const NUMBER_NAMES: [&str; 16] = [
+    "account",
+    "number",
+    "no",
+    "code",
+    "iban",
+    "pan",
+    "card",
+    "phone",
+    "telephone",
+    "mobile",
+    "cell",
+    "konto",
+    "kontonummer",
+    "bankleitzahl",
+    "blz",
+    "telefon",
+];
+
 static EMAIL: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+\b").ok());
 
@@ -173,8 +193,37 @@ impl Redactor {
                 }
             }
             Value::Array(list) => list.iter_mut().for_each(|value| self.value(value)),
-            Value::Object(map) => map.values_mut().for_each(|value| self.value(value)),
+            Value::Object(map) => {
+                for (key, value) in map {
+                    self.value(value);
+                    self.named_value(key, value);
+                }
+            }
             Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// A number whose key says what it is: `"sortCode": "200000"`.
+    fn named_value(&self, key: &str, value: &mut Value) {
+        let number = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return,
+        };
+        let is_number = |c: char| c.is_ascii_digit() || "-+ ".contains(c);
+        if number.is_empty() || number.len() > NEARBY || !number.chars().all(is_number) {
+            return;
+        }
+        let words = words_of(key);
+        // An account's balance is no account.
+        if !words.split(' ').next_back().is_some_and(|last| NUMBER_NAMES.contains(&last)) {
+            return;
+        }
+        let said = format!("{words} {number}");
+        if let Cow::Owned(clean) = self.text(&said)
+            && let Some(mark) = clean.find('[')
+        {
+            *value = Value::String(clean[mark..].to_owned());
         }
     }
 
@@ -193,6 +242,18 @@ impl Redactor {
             find_numbers(text, &run, finds);
         }
     }
+}
+
+/// `accountNumber` and `account_number` as words.
+fn words_of(key: &str) -> String {
+    let mut words = String::with_capacity(key.len() + 4);
+    for c in key.chars() {
+        if c.is_uppercase() || c == '_' || c == '-' {
+            words.push(' ');
+        }
+        words.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
+    }
+    words
 }
 
 /// Whether a word stands for digits.

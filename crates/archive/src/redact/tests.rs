@@ -92,6 +92,20 @@ fn json_is_cleaned_all_through() {
 }
 
 #[test]
+fn a_key_says_what_a_number_is() {
+    let mut value = json!({"sortCode": "20-00-00", "account_number": 55779911, "accountId": "4021",
+        "phoneNumber": "151 2345678", "amount": 123456, "openedOn": "2026-11-26", "accountBalance": 1234567,
+        "account": {"opened": "26.11.2026", "balance": "1200.50"}});
+    Redactor::default().value(&mut value);
+    assert_eq!(
+        value,
+        json!({"sortCode": "[account]", "account_number": "[account]", "accountId": "4021",
+            "phoneNumber": "[phone]", "amount": 123456, "openedOn": "2026-11-26", "accountBalance": 1234567,
+            "account": {"opened": "26.11.2026", "balance": "1200.50"}})
+    );
+}
+
+#[test]
 fn operators_have_rules_of_their_own() {
     let rules = vec![CustomRule::new("policy", r"\bPOL-\d{6}\b").expect("a pattern")];
     assert_eq!(Redactor::new(rules).text("It is POL-123456."), "It is [policy].");
