@@ -148,6 +148,9 @@ pub struct ServeArgs {
     /// Threads that serve sockets; 0 = one per core.
     #[arg(long, env, default_value_t = 0)]
     pub workers: usize,
+    /// Most calls at a time; more are refused with 503. 0 = no limit; absent = 200 per core.
+    #[arg(long, env)]
+    pub max_calls: Option<usize>,
     /// Seconds that calls get to end after SIGTERM.
     #[arg(long, env, default_value = "110", value_parser = seconds)]
     pub shutdown_grace: Duration,
@@ -216,6 +219,14 @@ impl FromStr for Interval {
     }
 }
 
+/// Calls that a core is asked to hold unless it is told otherwise: about a third of the CPU that
+/// they take, so that a burst of work delays nobody.
+const CALLS_PER_CORE: usize = 200;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.0..=MAX_SECONDS).contains(&number) => Ok(Duration::from_secs_f64(number)),
@@ -232,6 +243,8 @@ pub struct ServerConfig {
     pub port: u16,
     /// Threads that serve sockets; 0 = one per core.
     pub workers: usize,
+    /// Most calls at a time; 0: no limit.
+    pub max_calls: usize,
     /// Who answers the calls.
     pub backend: Backend,
     /// Region, shown by `/api/system/status` and given to the SDK.
@@ -295,6 +308,7 @@ impl Default for ServerConfig {
             host: "127.0.0.1".into(),
             port: 0,
             workers: 0,
+            max_calls: 0,
             backend: Backend::Emulator(Box::new(EmulatorConfig::embedded())),
             region: "us-east-1".into(),
             model_id: "amazon.nova-2-sonic-v1:0".into(),
@@ -479,6 +493,7 @@ impl ServeArgs {
             host: self.host,
             port: self.port,
             workers: self.workers,
+            max_calls: self.max_calls.unwrap_or_else(|| CALLS_PER_CORE * cores()),
             backend,
             region: self.nova_aws_region,
             model_id: self.nova_sonic_model_id,

@@ -127,7 +127,8 @@ impl Server {
         }
         let wiring = wiring::wire(&config).await?;
         let meters = Meters::default();
-        let registry = Registry::start(meters.clone(), config.engine.probe_interval);
+        let registry =
+            Registry::start(meters.clone(), config.engine.probe_interval, config.max_calls);
         let kept = wiring::archive(&config, &meters).await?;
         let identity = Identity {
             version: version(),

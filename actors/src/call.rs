@@ -18,6 +18,7 @@ mod chaos;
 pub(crate) mod checkpoint;
 mod chronicle;
 mod conversation;
+mod leaving;
 mod lifecycle;
 pub(crate) mod parking;
 mod recording;
@@ -159,6 +160,8 @@ pub(crate) struct CallActor {
     idle_timer: Option<SpawnHandle>,
     farewell: Option<Farewell>,
     hearing: bool,
+    /// Whether the task stops, and the client is to go to another one.
+    leaving: bool,
     usage_told: Option<Instant>,
     /// Whether a turn ended whose tokens the client has not heard of.
     usage_due: bool,
@@ -344,6 +347,7 @@ impl CallActor {
             idle_timer: None,
             farewell: None,
             hearing: false,
+            leaving: false,
             usage_told: None,
             usage_due: false,
         }
@@ -394,7 +398,10 @@ impl actix::Handler<EndCall> for CallActor {
     type Result = ();
 
     fn handle(&mut self, EndCall(reason): EndCall, ctx: &mut Self::Context) {
-        self.end(reason, ctx);
+        match reason {
+            EndReason::Draining => self.leave(ctx),
+            reason => self.end(reason, ctx),
+        }
     }
 }
 

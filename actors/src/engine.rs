@@ -121,6 +121,12 @@ pub struct EngineConfig {
     pub end_deadline: Duration,
     /// How long a farewell may take before the call ends all the same.
     pub farewell_deadline: Duration,
+    /// How long the assistant may go on when the task stops.
+    pub drain_patience: Duration,
+    /// The longest duration of a call; `None`: as long as anybody likes.
+    pub call_limit: Option<Duration>,
+    /// How long before that the caller is told.
+    pub call_warning: Duration,
     /// When a caller is handed over to a human, and when that is offered.
     pub transfer: TransferConfig,
     /// The clock of the conversation; it runs faster in some tests.
@@ -161,6 +167,9 @@ impl Default for EngineConfig {
             tool_deadline: Duration::from_secs(8),
             end_deadline: Duration::from_secs(3),
             farewell_deadline: Duration::from_secs(15),
+            drain_patience: Duration::from_secs(20),
+            call_limit: Some(Duration::from_secs(55 * 60)),
+            call_warning: Duration::from_secs(5 * 60),
             transfer: TransferConfig::default(),
             clock: Clock::default(),
         }

@@ -34,6 +34,8 @@ pub struct Registry {
     active: Arc<watch::Sender<usize>>,
     draining: Arc<AtomicBool>,
     probe_interval: Duration,
+    /// Most calls at a time; 0: no limit.
+    max_calls: usize,
     meters: Meters,
 }
 
@@ -49,6 +51,9 @@ pub enum Refusal {
     /// There is a live call of this id already.
     #[error("session {0} is live already; choose another id or wait until it has ended")]
     AlreadyLive(CallId),
+    /// The process holds as many calls as it may.
+    #[error("the server holds as many calls as it can; try again in a moment")]
+    Full,
     /// The process is shutting down.
     #[error("the server is shutting down; try again")]
     Draining,
@@ -90,12 +95,14 @@ pub struct EndCall(pub EndReason);
 
 impl Registry {
     /// Starts the registry on the current arbiter. It asks the supervisors of the calls for a sign
-    /// of life every `probe_interval`.
-    pub fn start(meters: Meters, probe_interval: Duration) -> Self {
+    /// of life every `probe_interval`, and holds at most `max_calls` (0: no limit).
+    pub fn start(meters: Meters, probe_interval: Duration, max_calls: usize) -> Self {
         let active = Arc::new(watch::Sender::new(0));
         let draining = Arc::new(AtomicBool::new(false));
         let ctx = Context::<RegistryActor>::new();
-        let registry = Self { actor: ctx.address(), active, draining, probe_interval, meters };
+        meters.max_calls.set(i64::try_from(max_calls).unwrap_or(i64::MAX));
+        let actor = ctx.address();
+        let registry = Self { actor, active, draining, probe_interval, max_calls, meters };
         supervise::spawn_root(ctx.into_future(RegistryActor::new(registry.clone())), |exit| {
             tracing::error!(?exit, "the registry ended: no more calls can be taken");
         });
@@ -104,11 +111,21 @@ impl Registry {
 
     /// Admits a call under `id`, or under a fresh id.
     pub async fn admit(&self, id: Option<CallId>) -> Result<CallLease, Refusal> {
-        let admitted = self.actor.send(Admit(id.unwrap_or_else(CallId::random))).await;
+        self.ask(Admit { id: id.unwrap_or_else(CallId::random), returning: false }).await
+    }
+
+    /// Admits a call that another task held: it has its place, also where there is none.
+    pub async fn admit_returning(&self, id: CallId) -> Result<CallLease, Refusal> {
+        self.ask(Admit { id, returning: true }).await
+    }
+
+    async fn ask(&self, admit: Admit) -> Result<CallLease, Refusal> {
+        let admitted = self.actor.send(admit).await;
         let result = admitted.unwrap_or(Err(Refusal::Unavailable));
         if let Err(refusal) = &result {
             let reason = match refusal {
                 Refusal::AlreadyLive(_) => "already_live",
+                Refusal::Full => "full",
                 Refusal::Draining => "draining",
                 Refusal::Unavailable => "unavailable",
             };
@@ -142,6 +159,16 @@ impl Registry {
     /// How many calls are active now.
     pub fn active(&self) -> usize {
         *self.active.borrow()
+    }
+
+    /// Most calls at a time; `None`: no limit.
+    pub fn max_calls(&self) -> Option<usize> {
+        Some(self.max_calls).filter(|max| *max > 0)
+    }
+
+    /// Whether there is no place for another call.
+    pub fn is_full(&self) -> bool {
+        self.max_calls().is_some_and(|max| self.active() >= max)
     }
 
     /// Resolves when no call is active.
@@ -250,14 +277,22 @@ impl Actor for RegistryActor {
 
 #[derive(Message)]
 #[rtype(result = "Result<CallLease, Refusal>")]
-struct Admit(CallId);
+struct Admit {
+    id: CallId,
+    /// Whether it is a call of another task, which is in progress.
+    returning: bool,
+}
 
 impl Handler<Admit> for RegistryActor {
     type Result = Result<CallLease, Refusal>;
 
-    fn handle(&mut self, Admit(id): Admit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Admit { id, returning }: Admit, _: &mut Self::Context) -> Self::Result {
         if self.handle.is_draining() {
             return Err(Refusal::Draining);
+        }
+        // Every admission passes through here, one after the other: the limit is exact.
+        if !returning && self.handle.max_calls().is_some_and(|max| self.calls.len() >= max) {
+            return Err(Refusal::Full);
         }
         if self.calls.contains_key(&id) {
             return Err(Refusal::AlreadyLive(id));
@@ -375,7 +410,7 @@ mod tests {
 
     #[actix::test]
     async fn an_id_is_free_again_when_its_lease_is_dropped() {
-        let registry = Registry::start(Meters::default(), Duration::from_secs(10));
+        let registry = Registry::start(Meters::default(), Duration::from_secs(10), 0);
         let id: CallId = "c-1".parse().expect("an id");
         let lease = registry.admit(Some(id.clone())).await.expect("admitted");
         assert_eq!(registry.active(), 1);
@@ -387,8 +422,25 @@ mod tests {
     }
 
     #[actix::test]
+    async fn the_limit_is_exact_and_spares_calls_in_progress() {
+        let meters = Meters::default();
+        let registry = Registry::start(meters.clone(), Duration::from_secs(10), 3);
+        let asked = futures::future::join_all((0..20).map(|_| registry.admit(None))).await;
+        let mut leases: Vec<_> = asked.into_iter().filter_map(Result::ok).collect();
+        assert_eq!((leases.len(), registry.is_full()), (3, true));
+        assert_eq!(registry.admit(None).await.map(|_| ()), Err(Refusal::Full));
+        let returning = registry.admit_returning(CallId::random()).await.expect("a place");
+        leases.clear();
+        drop(returning);
+        registry.empty().await;
+        assert!(registry.admit(None).await.is_ok());
+        let refused = meters.calls_refused.get_or_create(&ReasonLabel { reason: "full" });
+        assert_eq!(refused.get(), 18);
+    }
+
+    #[actix::test]
     async fn a_drain_refuses_new_calls_and_reports_what_is_left() {
-        let registry = Registry::start(Meters::default(), Duration::from_secs(10));
+        let registry = Registry::start(Meters::default(), Duration::from_secs(10), 0);
         let _lease = registry.admit(None).await.expect("admitted");
         let report = registry.drain(Duration::ZERO).await;
         assert_eq!(report, DrainReport { active: 1, left: 1 });

@@ -44,6 +44,16 @@ pub struct SurvivalArgs {
     /// Seconds that a call whose connection was lost waits for its client to come back, or `off`.
     #[arg(long, env, default_value = "30")]
     pub resume_window: Interval,
+    /// Longest duration of a call, in seconds, or `off`. A load balancer waits at most an hour for
+    /// calls of a task that is replaced.
+    #[arg(long, env, default_value = "3300")]
+    pub call_limit: Interval,
+    /// Seconds before that at which the caller is told.
+    #[arg(long, env, default_value = "300", value_parser = seconds)]
+    pub call_warning: Duration,
+    /// Seconds for which the assistant may go on speaking when the server stops.
+    #[arg(long, env, default_value = "20", value_parser = seconds)]
+    pub drain_patience: Duration,
     /// Seconds that a client may refuse to read before it is cut off.
     #[arg(long, env, default_value = "10", value_parser = seconds)]
     pub stall_limit: Duration,
@@ -60,6 +70,9 @@ impl SurvivalArgs {
         if force >= STREAM_LIFE {
             let what = "must be less than 480 s, when Nova Sonic closes the stream";
             return Err(BadSetting::new("RENEWAL_FORCE", what));
+        }
+        if self.call_limit.0.is_some_and(|limit| limit <= self.call_warning) {
+            return Err(BadSetting::new("CALL_WARNING", "must be less than CALL_LIMIT"));
         }
         if self.caller_audio_limit < self.replay_window {
             let what = "must not be less than REPLAY_WINDOW";
@@ -83,6 +96,9 @@ impl SurvivalArgs {
         engine.probe_interval = self.probe_interval;
         engine.stall_limit = self.stall_limit;
         engine.resume_window = self.resume_window.0;
+        engine.call_limit = self.call_limit.0;
+        engine.call_warning = self.call_warning;
+        engine.drain_patience = self.drain_patience;
         Ok(())
     }
 }
@@ -105,6 +121,7 @@ mod tests {
         assert_eq!(refused(&["--renewal-force=480"]), "RENEWAL_FORCE");
         assert_eq!(refused(&["--replay-window=31"]), "CALLER_AUDIO_LIMIT");
         assert_eq!(refused(&["--probe-interval=0"]), "PROBE_INTERVAL");
+        assert_eq!(refused(&["--call-limit=60"]), "CALL_WARNING");
     }
 
     #[test]
@@ -120,5 +137,8 @@ mod tests {
         assert_eq!(engine.probe_interval, defaults.probe_interval);
         assert_eq!(engine.stall_limit, defaults.stall_limit);
         assert_eq!(engine.resume_window, defaults.resume_window);
+        assert_eq!(engine.call_limit, defaults.call_limit);
+        assert_eq!(engine.call_warning, defaults.call_warning);
+        assert_eq!(engine.drain_patience, defaults.drain_patience);
     }
 }

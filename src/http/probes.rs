@@ -24,13 +24,17 @@ pub(super) async fn health() -> impl Responder {
         .body("OK")
 }
 
-/// Whether new calls are welcome: 503 while draining.
+/// Whether new calls are welcome: 503 while draining, or while there is no place. For people and
+/// tests; a load balancer that ends a task which fails must ask `/health` (`ops.md` §1.2).
 pub(super) async fn ready(state: Data<State>) -> impl Responder {
-    let draining = state.registry.is_draining();
-    let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let (draining, full) = (state.registry.is_draining(), state.registry.is_full());
+    let ready = !draining && !full;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     HttpResponse::build(status).insert_header((header::CACHE_CONTROL, "no-store")).json(json!({
-        "ready": !draining,
+        "ready": ready,
         "draining": draining,
+        "full": full,
+        "maxCalls": state.registry.max_calls(),
         "activeCalls": state.registry.active(),
         "backend": state.identity.backend,
         "catalog": catalog(&state),

@@ -116,7 +116,7 @@ pub(super) async fn upgrade(
 ) -> Result<HttpResponse, Refused> {
     accept(&state, &request, payload).await.inspect_err(|refused| {
         // The registry counts its own refusals.
-        if !matches!(refused.code(), "session_live" | "draining") {
+        if !matches!(refused.code(), "session_live" | "draining" | "full") {
             let reason = ReasonLabel { reason: refused.code() };
             state.meters.calls_refused.get_or_create(&reason).inc();
         }
@@ -159,7 +159,7 @@ async fn recall(
     none: NoSuchCall,
 ) -> Result<Arrival, Refusal> {
     if let Some(recalled) = state.engine.recall(&id, &token).await
-        && let Ok(lease) = state.registry.admit(Some(id)).await
+        && let Ok(lease) = state.registry.admit_returning(id).await
     {
         let reason = ReasonLabel { reason: "recalled" };
         state.meters.resumes.get_or_create(&reason).inc();
@@ -216,6 +216,8 @@ fn refuse_handshake(error: HandshakeError) -> Refused {
 fn refuse_call(refusal: Refusal) -> Refused {
     match refusal {
         Refusal::AlreadyLive(_) => Refused::new(StatusCode::CONFLICT, "session_live", refusal),
+        Refusal::Full => Refused::new(StatusCode::SERVICE_UNAVAILABLE, "full", refusal)
+            .with_header(header::RETRY_AFTER, "5"),
         Refusal::Draining | Refusal::Unavailable => {
             Refused::new(StatusCode::SERVICE_UNAVAILABLE, "draining", refusal)
                 .with_header(header::RETRY_AFTER, "1")

@@ -69,7 +69,7 @@ fn state() -> Arc<State> {
     let engine = Engine::new(EngineConfig::default(), ports, meters.clone(), identity.clone());
     Arc::new(State {
         engine,
-        registry: Registry::start(meters.clone(), Duration::from_secs(10)),
+        registry: Registry::start(meters.clone(), Duration::from_secs(10), 0),
         catalog,
         metrics: super::metrics_of(&meters),
         meters,

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod admission;
 mod bad_input;
 mod barge_in;
 mod chaos;

@@ -37,6 +37,7 @@ impl CallActor {
             }
         }
         ctx.run_interval(self.config().probe_interval, |call, ctx| call.probe(ctx));
+        self.limit_length(ctx);
     }
 
     /// Looks for children that hang.

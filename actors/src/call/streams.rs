@@ -282,7 +282,7 @@ impl CallActor {
     }
 
     /// How well it would go unnoticed that the stream is replaced.
-    fn lull(&self, now: Instant) -> Lull {
+    pub(super) fn lull(&self, now: Instant) -> Lull {
         let settled = !self.hearing
             && self.pending_tools.is_empty()
             && self.handover.is_none()

@@ -9,6 +9,8 @@ pub enum EndReason {
     HungUp,
     /// Nobody spoke for too long, in spite of being asked.
     Inactivity,
+    /// The call reached its longest duration.
+    TimeLimit,
     /// The caller was handed over to a human.
     Transferred,
     /// The assistant said goodbye and ended the call.
@@ -37,6 +39,7 @@ impl EndReason {
         match self {
             Self::HungUp => "hung_up",
             Self::Inactivity => "inactivity",
+            Self::TimeLimit => "time_limit",
             Self::Transferred => "transferred",
             Self::Completed => "completed",
             Self::Draining => "draining",
@@ -54,6 +57,7 @@ impl EndReason {
             Self::HungUp => (CloseCode(1000), "Goodbye"),
             // The wording is part of the contract (`contract.md` §1, Behaviour).
             Self::Inactivity => (CloseCode(1000), "Inactivity timeout"),
+            Self::TimeLimit => (CloseCode(1000), "Time limit"),
             Self::Transferred => (CloseCode(1000), "Transferred to an agent"),
             Self::Completed => (CloseCode(1000), "Call completed"),
             Self::Draining => (CloseCode(1012), "The server is restarting"),

@@ -64,6 +64,8 @@ pub struct ChildLabel {
 pub struct Meters {
     /// Calls in progress: what the registry holds.
     pub active_calls: Gauge,
+    /// Most calls at a time; 0: no limit.
+    pub max_calls: Gauge,
     /// Calls whose connection was lost, and whose client may come back.
     pub parked_calls: Gauge,
     /// Clients that came back to their call, or wanted to, by what became of it.
@@ -147,6 +149,7 @@ impl Meters {
     pub fn register(&self, registry: &mut Registry) {
         let r = registry;
         r.register("active_calls", "Calls in progress", self.active_calls.clone());
+        r.register("max_calls", "Most calls at a time; 0: no limit", self.max_calls.clone());
         r.register("parked_calls", "Calls that wait for their client", self.parked_calls.clone());
         r.register("resumes", "Returns of clients, by outcome", self.resumes.clone());
         r.register("store_errors", "Failures of the session store", self.store_errors.clone());

@@ -146,6 +146,12 @@ pub enum ServerMessage {
     },
     /// Answer to `ping`.
     Pong,
+    /// The server stops: the connection is closed with 1012 when the assistant has been heard, and
+    /// the client goes on at another server with its resume token.
+    Draining {
+        /// At the latest in so many milliseconds.
+        deadline_ms: u64,
+    },
     /// The model's stream was lost.
     Reconnecting {
         /// For people.

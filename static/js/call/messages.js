@@ -47,10 +47,11 @@
  *   | TransferToAgent
  *   | { type: 'usage', data: unknown }
  *   | { type: 'token_usage', inputTokens: number, outputTokens: number, cost?: number, currency?: string }
-   | { type: 'metadata', data: { detectedLanguage?: string, languageConfidence?: number, traceId?: string } }
+ *   | { type: 'metadata', data: { detectedLanguage?: string, languageConfidence?: number, traceId?: string } }
  *   | { type: 'latency_update', ttft_ms: number, latency_ms: number }
  *   | { type: 'pong' }
  *   | { type: 'reconnecting' | 'reconnected', message: string }
+ *   | { type: 'draining', deadlineMs: number }
  *   | { type: 'error', message: string, code?: string, fatal?: boolean }
  * )} ServerMessage
  */

@@ -122,6 +122,7 @@ impl Bench {
         let causes = [
             "hung_up",
             "inactivity",
+            "time_limit",
             "transferred",
             "completed",
             "draining",

@@ -1,0 +1,67 @@
+//! Ends that are known beforehand: the task stops, or the call has reached its longest duration.
+//!
+//! A caller is not cut off in the middle of a sentence for either. When the task stops the client
+//! is told, and goes on at another one once the assistant has been heard; a call that is too long
+//! is warned, and then said goodbye to.
+
+use std::time::Duration;
+
+use actix::{AsyncContext, Context};
+use voice_call::EndReason;
+use voice_sonic::Lull;
+use voice_wire::ServerMessage;
+
+use super::CallActor;
+
+/// How often it is looked whether a call can go.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+impl CallActor {
+    /// The task stops: the client goes to another one as soon as the assistant has been heard.
+    pub(super) fn leave(&mut self, ctx: &mut Context<Self>) {
+        if self.is_ending() || std::mem::replace(&mut self.leaving, true) {
+            return;
+        }
+        let patience = self.config().drain_patience;
+        self.tell(ServerMessage::Draining { deadline_ms: patience.as_millis() as u64 });
+        let deadline = self.clock().wait(patience);
+        ctx.run_later(deadline, |call, ctx| call.end(EndReason::Draining, ctx));
+        ctx.run_interval(self.clock().wait(LOOK_EVERY), |call, ctx| call.leave_when_quiet(ctx));
+        self.leave_when_quiet(ctx);
+    }
+
+    /// Goes when nobody is saying, looking up or owing anything.
+    fn leave_when_quiet(&mut self, ctx: &mut Context<Self>) {
+        if self.lull(self.now()) == Lull::Quiet {
+            self.end(EndReason::Draining, ctx);
+        }
+    }
+
+    /// No call is longer than a load balancer waits for it (`ops.md` §1.6).
+    pub(super) fn limit_length(&self, ctx: &mut Context<Self>) {
+        let Some(limit) = self.config().call_limit else { return };
+        let warning = self.config().call_warning.min(limit);
+        ctx.run_later(self.clock().wait(limit - warning), move |call, _| {
+            call.announce_limit(warning);
+        });
+        ctx.run_later(self.clock().wait(limit), |call, ctx| {
+            tracing::info!("the call has reached its longest duration");
+            let cue = "[The call has reached its longest duration. Say goodbye in one short \
+                       sentence; the call ends now.]";
+            call.send_text(cue.into(), false);
+            call.say_farewell(EndReason::TimeLimit, ctx);
+        });
+    }
+
+    fn announce_limit(&mut self, left: Duration) {
+        if left.is_zero() || self.is_ending() || !self.config().model.has_text_trigger() {
+            return;
+        }
+        let minutes = left.as_secs().div_ceil(60);
+        let cue = format!(
+            "[The call ends in {minutes} minute(s) because it has its longest duration then. Tell \
+             the caller so in one short sentence.]"
+        );
+        self.send_text(cue, false);
+    }
+}
