@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use voice_actors::Clock;
 use voice_emulator::Clocks;
 
-use crate::support::{Bench, Caller, bench::TALKATIVE, speech};
+use crate::support::{Bench, Caller, bench::TALKATIVE};
 
 #[actix_web::test]
 async fn a_full_server_refuses_calls_before_the_upgrade_and_stays_healthy() {
@@ -65,10 +65,9 @@ async fn a_server_that_stops_lets_the_assistant_finish() {
     let (status, _) = Caller::refusal(&bench.sonic("")).await;
     assert_eq!(status, 503);
     assert_eq!(caller.closed().await.0, 1012);
-    // Another voice says it in another time, and at another rate; a half is no answer.
+    // It takes a second and a half; a part of it is no answer.
     let answer = caller.heard().len() - before;
-    let expected = speech::samples("As you like.").len() * 3 / 2;
-    assert!(answer > expected * 7 / 10, "{answer} samples were heard of about {expected}");
+    assert!(answer > 30_000, "{answer} samples were heard");
     assert!(caller.messages("interruption").len() <= 1, "{}", caller.story());
     let said = caller.messages("transcript");
     let last = said.iter().rfind(|m| m["role"] == "assistant").expect("an answer");
