@@ -130,6 +130,8 @@ async fn an_identified_language_is_told_to_the_client() {
     let bench = bench(|config, _| {
         let languages = vec!["de-DE".to_owned(), "en-GB".to_owned()];
         config.engine.transcribe_language = Some(Language::OneOf(languages));
+        config.transcription.vocabulary = Some("bank-words".into());
+        config.transcription.filter = Some(("rude-words".into(), "mask".into()));
     })
     .await;
     let mut caller = bench.greeted().await;

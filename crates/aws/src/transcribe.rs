@@ -140,15 +140,22 @@ impl Shared {
             .start_stream_transcription()
             .media_encoding(MediaEncoding::Pcm)
             .media_sample_rate_hertz(i32::try_from(request.rate).unwrap_or(16_000))
-            .set_vocabulary_name(config.vocabulary.clone())
             .set_pii_entity_types(config.entity_types.clone())
             .audio_stream(body(waiting));
+        // A service that tells languages apart takes lists of vocabularies and filters, and refuses
+        // the other form (`nova-sonic.md` §6.1).
+        let filter = config.filter.as_ref().map(|(name, _)| name.clone());
         call = match request.language {
-            Language::Known(language) => call.language_code(LanguageCode::from(language.as_str())),
+            Language::Known(language) => call
+                .language_code(LanguageCode::from(language.as_str()))
+                .set_vocabulary_name(config.vocabulary.clone())
+                .set_vocabulary_filter_name(filter),
             Language::OneOf(languages) => call
                 .identify_language(true)
                 .set_preferred_language(languages.first().map(|l| LanguageCode::from(l.as_str())))
-                .language_options(languages.join(",")),
+                .language_options(languages.join(","))
+                .set_vocabulary_names(config.vocabulary.clone())
+                .set_vocabulary_filter_names(filter),
         };
         if request.channels == Channels::Both {
             call = call.enable_channel_identification(true).number_of_channels(2);
@@ -158,10 +165,8 @@ impl Shared {
                 .enable_partial_results_stabilization(true)
                 .partial_results_stability(PartialResultsStability::from(stability.as_str()));
         }
-        if let Some((filter, method)) = &config.filter {
-            call = call
-                .vocabulary_filter_name(filter)
-                .vocabulary_filter_method(VocabularyFilterMethod::from(method.as_str()));
+        if let Some((_, method)) = &config.filter {
+            call = call.vocabulary_filter_method(VocabularyFilterMethod::from(method.as_str()));
         }
         call = match config.personal_data {
             PersonalData::Keep => call,

@@ -61,6 +61,12 @@ impl Request {
             (None, true) => return Err("Provide at least two language options.".to_owned()),
             (None, false) => return Err("You must specify a language code.".to_owned()),
         };
+        let single = ["vocabulary-name", "vocabulary-filter-name"];
+        if identifies && single.into_iter().any(|name| value(name).is_some()) {
+            return Err(
+                "With language identification, vocabularies and filters come as lists.".to_owned()
+            );
+        }
         let channels = match (is("enable-channel-identification"), value("number-of-channels")) {
             (true, Some(number)) if number == "2" => 2,
             (true, _) => return Err("The number of channels must be 2.".to_owned()),
