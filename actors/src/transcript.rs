@@ -79,7 +79,7 @@ pub(crate) enum TranscriberNews {
     Corroborated(Corroborated),
     /// Something was heard that is no line.
     Unclaimed(Stretch),
-    /// Seconds that were transcribed so far.
+    /// Seconds that were transcribed since this was told last.
     Seconds(f64),
     /// The language of the caller, and how sure that is.
     Language(String, f64),

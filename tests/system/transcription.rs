@@ -18,7 +18,7 @@ use voice_s2s::config::ServerConfig;
 
 use crate::{
     session_log::only_log,
-    support::{Bench, Caller, eventually, speech},
+    support::{Bench, Caller, House, eventually, puppet, speech},
 };
 
 const SAID: &str = "I have another question for you.";
@@ -145,6 +145,33 @@ async fn an_identified_language_is_told_to_the_client() {
 
 #[actix_web::test]
 async fn a_persona_says_whether_it_is_transcribed() {
+    let house = House::new(&[
+        ("prompts/persona-a.txt", "You listen.\n---\n{\"transcription\": \"caller\"}"),
+        ("prompts/persona-b.txt", "You do not."),
+    ]);
+    let script = puppet(r#"{ "when": { "any": true }, "do": [{ "say": "I see." }] }"#);
+    let bench = house
+        .bench(&script, |_, emulator| emulator.transcribe.utterances[0] = vec![SAID.into()])
+        .await;
+    let mut caller = bench.greeted().await;
+    say(&bench, &mut caller).await;
+    caller.configure(json!({"personaId": "persona-b"})).await;
+    transcriptions_end(&bench).await;
+    caller.speak(&speech::say(SAID)).await;
+    caller.final_line("assistant").await;
+    caller.hang_up().await;
+    let log = only_log(&bench).await;
+    assert_eq!(lines(&log, "user")[0]["transcription"]["text"], SAID);
+    assert_eq!(bench.observer().transcriptions().opened(), 1, "the other persona is not");
+    // Each second once, though it was told by and by and at the end.
+    let seconds = log["usage"]["transcribeSeconds"].as_f64().expect("seconds");
+    let heard = bench.observer().transcriptions().heard_bytes() as f64 / 32_000.0;
+    assert!((seconds - heard).abs() < 0.5, "{seconds} s were counted, {heard} s were heard");
+    bench.finish().await;
+}
+
+#[actix_web::test]
+async fn nothing_is_transcribed_unless_somebody_says_so() {
     let bench = bench(|config, _| config.engine.transcribe = Channels::Off).await;
     let mut caller = bench.greeted().await;
     caller.speak(&speech::say(SAID)).await;

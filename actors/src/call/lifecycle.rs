@@ -55,14 +55,13 @@ impl CallActor {
         match role {
             Role::Transcriber => {
                 self.transcribers += 1;
-                self.transcribing.begin_anew();
                 let hearing = self.transcribing.hearing.clone();
-                let both = hearing.as_ref().map(|hearing| hearing.request.clone());
+                let request = hearing.as_ref().map(|hearing| hearing.request.clone());
                 let number = self.transcribers;
                 let actor = Transcriber::new(number, to(&me), to(&me), hearing);
                 let addr = set.spawn(role, SMALL_MAILBOX, &parent, &meters, actor).0;
-                if let Some(request) = both {
-                    self.let_listen(&addr, &request);
+                if request.is_some() {
+                    self.let_listen(&addr, request.as_ref());
                 }
                 self.transcriber = Some(addr);
             }

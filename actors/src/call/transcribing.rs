@@ -12,7 +12,7 @@ use voice_wire::ServerMessage;
 
 use super::{CallActor, to};
 use crate::{
-    client::taps::LetListen,
+    client::taps::{LetListen, Listener},
     mailbox::{Outbox, control},
     transcript::{Hear, Hearing, Stretch, Transcriber, TranscriberNews},
 };
@@ -35,18 +35,10 @@ const REGIONS: [(&str, &str); 8] = [
 pub(super) struct Transcribing {
     /// How it is done; absent when it is not.
     pub(super) hearing: Option<Hearing>,
-    /// Seconds that were transcribed, in all and by earlier transcribers.
+    /// Seconds that were transcribed so far.
     seconds: f64,
-    before: f64,
     /// Stretches of speech that no line was found for.
     unclaimed: u32,
-}
-
-impl Transcribing {
-    /// Another transcriber begins, which counts from nothing.
-    pub(super) fn begin_anew(&mut self) {
-        self.before = self.seconds;
-    }
 }
 
 impl CallActor {
@@ -58,11 +50,8 @@ impl CallActor {
             return;
         }
         self.transcribing.hearing.clone_from(&wanted);
-        self.transcribing.begin_anew();
         let Some(transcriber) = &self.transcriber else { return };
-        if let Some(hearing) = &wanted {
-            self.let_listen(transcriber, &hearing.request);
-        }
+        self.let_listen(transcriber, request(&wanted).as_ref());
         control(&to(transcriber), Hear(wanted));
     }
 
@@ -91,11 +80,18 @@ impl CallActor {
         }
     }
 
-    /// What both say goes to this transcriber from now on.
-    pub(super) fn let_listen(&self, to_whom: &Addr<Transcriber>, request: &TranscriptionRequest) {
-        let ears = Outbox::new(to(to_whom), Queue::Overheard, self.engine.meters());
-        let both = request.channels == Channels::Both;
-        control(&to(&self.client), LetListen { ears, rate: request.rate, both });
+    /// What both say goes to this transcriber from now on, or to none.
+    pub(super) fn let_listen(
+        &self,
+        to_whom: &Addr<Transcriber>,
+        request: Option<&TranscriptionRequest>,
+    ) {
+        let listener = request.map(|request| Listener {
+            ears: Outbox::new(to(to_whom), Queue::Overheard, self.engine.meters()),
+            rate: request.rate,
+            both: request.channels == Channels::Both,
+        });
+        control(&to(&self.client), LetListen(listener));
     }
 
     /// Something was said that the model has no line for.
@@ -142,10 +138,9 @@ impl Handler<TranscriberNews> for CallActor {
                 }));
             }
             TranscriberNews::Unclaimed(stretch) => self.note_unclaimed(stretch),
-            TranscriberNews::Seconds(seconds) => {
-                let seconds = self.transcribing.before + seconds;
-                self.transcribing.seconds = seconds;
-                self.note(Event::Transcribed { seconds });
+            TranscriberNews::Seconds(added) => {
+                self.transcribing.seconds += added;
+                self.note(Event::Transcribed { seconds: self.transcribing.seconds });
             }
             TranscriberNews::Language(language, confidence) => {
                 self.tell(ServerMessage::Metadata {

@@ -33,10 +33,13 @@ pub(crate) struct Record {
 #[rtype(result = "()")]
 pub(crate) struct PauseRecording(pub(crate) bool);
 
-/// Let somebody transcribe from now on, instead of whoever did.
+/// Let this one transcribe from now on, or nobody, instead of whoever did.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct LetListen {
+pub(crate) struct LetListen(pub(crate) Option<Listener>);
+
+/// Who transcribes.
+pub(crate) struct Listener {
     pub(crate) ears: Outbox<Overheard>,
     /// Samples a second.
     pub(crate) rate: u32,
@@ -192,9 +195,9 @@ impl Handler<PauseRecording> for ClientActor {
 impl Handler<LetListen> for ClientActor {
     type Result = ();
 
-    fn handle(&mut self, listen: LetListen, ctx: &mut Self::Context) {
-        let LetListen { ears, rate, both } = listen;
+    fn handle(&mut self, LetListen(listener): LetListen, ctx: &mut Self::Context) {
         self.taps.retain(|tap| matches!(tap.outlet, Outlet::Tape(_)));
+        let Some(Listener { ears, rate, both }) = listener else { return };
         let mixer = Mixer::new(rate, self.clock.now());
         self.add_tap(Tap { mixer, outlet: Outlet::Ears { ears, both } }, ctx);
     }

@@ -283,14 +283,14 @@ impl Transcriber {
         }
     }
 
-    /// Tells how much was transcribed, now and then.
-    fn tell_seconds(&mut self) {
+    /// Tells how much was transcribed, once that is `least` or more.
+    fn tell_seconds(&mut self, least: f64) {
         let Some(ears) = &mut self.ears else { return };
-        let seconds = ears.seconds();
-        if seconds - ears.told >= TELL_EVERY {
-            ears.hearing.meters.transcribed_seconds.inc_by(seconds - ears.told);
-            ears.told = seconds;
-            self.tell(TranscriberNews::Seconds(seconds));
+        let added = ears.seconds() - ears.told;
+        if added > 0.0 && added >= least {
+            ears.told += added;
+            ears.hearing.meters.transcribed_seconds.inc_by(added);
+            self.tell(TranscriberNews::Seconds(added));
         }
     }
 
@@ -316,11 +316,8 @@ impl Transcriber {
         for stretch in self.matching.finish() {
             self.tell(TranscriberNews::Unclaimed(stretch));
         }
-        if let Some(ears) = self.ears.take().filter(|ears| ears.sent > 0) {
-            let seconds = ears.seconds();
-            ears.hearing.meters.transcribed_seconds.inc_by(seconds - ears.told);
-            self.tell(TranscriberNews::Seconds(seconds));
-        }
+        self.tell_seconds(0.0);
+        self.ears = None;
     }
 }
 
@@ -335,7 +332,7 @@ impl Handler<Queued<Overheard>> for Transcriber {
         for stretch in self.matching.unclaimed(now) {
             self.tell(TranscriberNews::Unclaimed(stretch));
         }
-        self.tell_seconds();
+        self.tell_seconds(TELL_EVERY);
         if passed.is_err() {
             self.ears_failed(&ended("the stream takes no audio"), ctx);
         }
@@ -344,15 +341,15 @@ impl Handler<Queued<Overheard>> for Transcriber {
 
 impl StreamHandler<Understood> for Transcriber {
     fn handle(&mut self, Understood { stream, item }: Understood, ctx: &mut Self::Context) {
-        if self.ears.as_ref().is_none_or(|ears| ears.stream != stream) {
+        // Of a stream that has failed, or was replaced, nothing more is news.
+        let is_news = |ears: &Ears| ears.stream == stream && ears.sender.is_some();
+        if !self.finishing && !self.ears.as_ref().is_some_and(is_news) {
             return;
         }
         match item {
             Some(Ok(segment)) => self.understood(segment),
             _ if self.finishing => self.stop(ctx),
             Some(Err(fault)) => self.ears_failed(&fault, ctx),
-            // After a fault the end is no news.
-            None if self.ears.as_ref().is_none_or(|ears| ears.sender.is_none()) => {}
             None => self.ears_failed(&ended("the service ended the stream"), ctx),
         }
     }

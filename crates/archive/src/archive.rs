@@ -99,9 +99,10 @@ impl Archive {
             let wake = wake.clone();
             Arc::new(move || wake.notify_one())
         };
+        let limit = config.spool_limit;
         let (parts, meters_too) = (instance.parts(), meters.clone());
         let recording =
-            recording::Writer { parts, meters: meters_too, calls: HashMap::new(), ready };
+            recording::Writer { parts, limit, meters: meters_too, calls: HashMap::new(), ready };
         let recording = thread::Builder::new()
             .name("recording".into())
             .spawn(move || recording.run(&samples))?;

@@ -28,6 +28,7 @@ use crate::{
     name::LogName,
     price::Prices,
     redact::Redactor,
+    spool::bytes_of,
 };
 
 /// How often a log that found no room is tried again.
@@ -273,7 +274,7 @@ impl Writer {
             return fs::remove_file(journal);
         };
         let document = serde_json::to_vec(&log)?;
-        if self.spooled_bytes() + document.len() as u64 > self.limit {
+        if bytes_of(&self.spool) + document.len() as u64 > self.limit {
             let what = "the spool is full; the session log stays in its journal";
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, what));
         }
@@ -299,14 +300,6 @@ impl Writer {
             }
         }
         (self.spooled)();
-    }
-
-    fn spooled_bytes(&self) -> u64 {
-        let bytes =
-            entries(&self.spool).filter_map(|file| fs::metadata(file).ok()).map(|m| m.len());
-        let bytes = bytes.sum();
-        self.meters.spool_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        bytes
     }
 
     fn broken(&self, error: &io::Error, path: &Path) {

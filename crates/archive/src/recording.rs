@@ -45,6 +45,7 @@ pub(crate) enum Job {
         call: u64,
         name: LogName,
         rate: u32,
+        broken: Arc<AtomicBool>,
     },
     /// Pairs of samples, left and right.
     Samples {
@@ -63,8 +64,8 @@ pub(crate) enum Job {
 pub struct Recorder {
     call: u64,
     jobs: SyncSender<Job>,
-    /// Whether the disk did not keep up: what comes later would be in the wrong place.
-    broken: AtomicBool,
+    /// Whether it has broken off: what comes later would be in the wrong place.
+    broken: Arc<AtomicBool>,
     meters: Meters,
 }
 
@@ -76,12 +77,16 @@ impl Recorder {
         name: LogName,
         rate: u32,
     ) -> Self {
-        let broken = jobs.try_send(Job::Begin { call, name, rate }).is_err();
-        Self { call, jobs, broken: AtomicBool::new(broken), meters }
+        let broken = Arc::new(AtomicBool::new(false));
+        let begin = Job::Begin { call, name, rate, broken: broken.clone() };
+        if jobs.try_send(begin).is_err() {
+            broken.store(true, Ordering::Relaxed);
+        }
+        Self { call, jobs, broken, meters }
     }
 
-    /// Takes pairs of samples, left and right. Never waits; `false` when the recording is broken
-    /// off because the disk does not keep up.
+    /// Takes pairs of samples, left and right. Never waits; `false` when the recording has broken
+    /// off because the disk does not take it.
     pub fn write(&self, pairs: Vec<i16>) -> bool {
         if self.broken.load(Ordering::Relaxed) {
             return false;
@@ -106,6 +111,8 @@ impl Drop for Recorder {
 /// The thread's side.
 pub(crate) struct Writer {
     pub(crate) parts: PathBuf,
+    /// Bytes of finished parts that may wait for the store.
+    pub(crate) limit: u64,
     pub(crate) meters: Meters,
     pub(crate) calls: HashMap<u64, Open>,
     /// Called when a part is ready, or a recording has ended.
@@ -121,15 +128,20 @@ pub(crate) struct Open {
     /// Bytes of it that are written.
     written: u64,
     buffer: Vec<u8>,
+    /// Tells whoever records that there is no point in it any more.
+    broken: Arc<AtomicBool>,
 }
 
 impl Writer {
     pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             match job {
-                Job::Begin { call, name, rate } => match self.begin(&name, rate) {
+                Job::Begin { call, name, rate, broken } => match self.begin(&name, rate, &broken) {
                     Ok(open) => _ = self.calls.insert(call, open),
-                    Err(error) => self.broken(&error),
+                    Err(error) => {
+                        broken.store(true, Ordering::Relaxed);
+                        self.broken(&error);
+                    }
                 },
                 Job::Samples { call, pairs } => {
                     let Some(open) = self.calls.get_mut(&call) else { continue };
@@ -143,6 +155,9 @@ impl Writer {
                         && let Err(error) = self.flush(call)
                     {
                         self.broken(&error);
+                        if let Some(open) = self.calls.get(&call) {
+                            open.broken.store(true, Ordering::Relaxed);
+                        }
                         // What is there is still a recording.
                         self.end(call);
                     }
@@ -156,10 +171,11 @@ impl Writer {
         }
     }
 
-    fn begin(&self, name: &LogName, rate: u32) -> io::Result<Open> {
+    fn begin(&self, name: &LogName, rate: u32, broken: &Arc<AtomicBool>) -> io::Result<Open> {
         let stem = name.stem().to_owned();
         let file = File::create(self.open_part(&stem, 1))?;
-        Ok(Open { stem, part: 1, file, written: 0, buffer: header(rate, 0).to_vec() })
+        let (buffer, broken) = (header(rate, 0).to_vec(), broken.clone());
+        Ok(Open { stem, part: 1, file, written: 0, buffer, broken })
     }
 
     fn open_part(&self, stem: &str, part: u32) -> PathBuf {
@@ -174,6 +190,10 @@ impl Writer {
         let mut rest = &buffer[..];
         while !rest.is_empty() {
             if open.written == PART {
+                if waiting_bytes(&parts) > self.limit {
+                    let what = "too many parts wait for the store";
+                    return Err(io::Error::new(io::ErrorKind::QuotaExceeded, what));
+                }
                 if open.part > 1 {
                     finish_part(&parts, &open.stem, open.part)?;
                     (self.ready)();
@@ -206,6 +226,12 @@ impl Writer {
         self.meters.recording_errors.inc();
         tracing::error!(%error, "a recording cannot be written");
     }
+}
+
+/// Bytes of the parts that wait for the store. Those that still grow are bounded by their number.
+pub(crate) fn waiting_bytes(parts: &Path) -> u64 {
+    let ready = entries(parts).filter(|file| file.extension().is_some_and(|end| end == "part"));
+    ready.filter_map(|file| fs::metadata(file).ok()).map(|meta| meta.len()).sum()
 }
 
 /// Finishes the recordings that a dead process left in `from`, as parts in `to`.

@@ -17,6 +17,7 @@ use crate::{
     instance::entries,
     journal::is_partial,
     name::LogName,
+    recording,
     store::{FaultKind, ObjectStore, StoreFault},
 };
 
@@ -100,6 +101,8 @@ impl Spool {
         let brought = stream::iter(bringing).buffer_unordered(AT_ONCE);
         let mut failed: Vec<StoreFault> = brought.filter_map(std::future::ready).collect().await;
         failed.extend(self.round_of_parts().await);
+        let bytes = bytes_of(&self.dir) + recording::waiting_bytes(&self.parts);
+        self.meters.spool_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         failed
     }
 
@@ -123,6 +126,11 @@ impl Spool {
         self.meters.spool_files.dec();
         Ok(())
     }
+}
+
+/// Bytes of the files in a folder.
+pub(crate) fn bytes_of(dir: &Path) -> u64 {
+    entries(dir).filter_map(|file| std::fs::metadata(file).ok()).map(|meta| meta.len()).sum()
 }
 
 #[cfg(test)]

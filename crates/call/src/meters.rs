@@ -132,9 +132,9 @@ pub struct Meters {
     pub journal_errors: Counter,
     /// Recordings that were broken off or could not be kept.
     pub recording_errors: Counter,
-    /// Finished logs and parts of recordings that wait for their store.
+    /// Finished logs that wait for their store.
     pub spool_files: Gauge,
-    /// Bytes that they have.
+    /// Bytes that wait for the store, parts of recordings included, after the last try.
     pub spool_bytes: Gauge,
     /// Uploads of logs and parts of recordings, by outcome.
     pub uploads: Family<ReasonLabel, Counter>,
@@ -206,7 +206,11 @@ impl Meters {
         r.register("journal_lost", "Journal entries lost", self.journal_lost.clone());
         r.register("journal_errors", "Journals not written", self.journal_errors.clone());
         r.register("recording_errors", "Recordings broken off", self.recording_errors.clone());
-        r.register("spool_files", "Files that wait for their store", self.spool_files.clone());
+        r.register(
+            "spool_files",
+            "Session logs that wait for their store",
+            self.spool_files.clone(),
+        );
         r.register("spool_bytes", "Bytes that wait for their store", self.spool_bytes.clone());
         r.register("uploads", "Uploads to the store, by outcome", self.uploads.clone());
         r.register("queue_depth", "What waits now, by queue", self.queue_depth.clone());

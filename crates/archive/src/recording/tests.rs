@@ -38,6 +38,7 @@ impl Place {
     fn writer(&self) -> Writer {
         Writer {
             parts: self.spool.parts.clone(),
+            limit: u64::MAX,
             meters: self.spool.meters.clone(),
             calls: HashMap::new(),
             ready: Arc::new(|| ()),
@@ -77,8 +78,8 @@ fn write(place: &Place, all: &[i16], end: bool) {
             // A process that dies: what it had not written is gone, nothing is finished.
             while let Ok(Job::Begin { .. } | Job::Samples { .. }) =
                 receiver.recv().inspect(|job| match job {
-                    Job::Begin { call, name, rate } => {
-                        let open = writer.begin(name, *rate).expect("a file");
+                    Job::Begin { call, name, rate, broken } => {
+                        let open = writer.begin(name, *rate, broken).expect("a file");
                         writer.calls.insert(*call, open);
                     }
                     Job::Samples { call, pairs } => {
@@ -121,6 +122,35 @@ async fn a_long_one_comes_in_parts_and_is_whole() {
     assert_eq!(place.spool.round().await, []);
     assert!(place.samples() == all);
     assert_eq!(place.left(), 0);
+}
+
+#[tokio::test]
+async fn a_recording_that_finds_no_room_breaks_off_and_is_kept_as_far_as_it_came() {
+    let place = Place::new();
+    let (jobs, receiver) = sync_channel(QUEUE);
+    // No part may wait: the second is the last that has room.
+    let writer = Writer { limit: 0, ..place.writer() };
+    let meters = place.spool.meters.clone();
+    let recorder = Recorder::begin(1, jobs.clone(), meters, name(), 8_000);
+    let thread = std::thread::spawn(move || writer.run(&receiver));
+    let all = pairs(6_600_000);
+    // A little more than three parts; then it is told sooner or later that there is no point.
+    for block in all.chunks(40_000).take(330) {
+        recorder.write(block.to_vec());
+    }
+    let started = Instant::now();
+    while recorder.write(Vec::new()) {
+        assert!(started.elapsed() < Duration::from_secs(20), "it is never told");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(recorder);
+    let _ = jobs.send(Job::Close);
+    thread.join().expect("no panic");
+    assert_eq!(place.spool.meters.recording_errors.get(), 1);
+    assert_eq!(place.spool.round().await, []);
+    let kept = place.samples();
+    assert_eq!(kept.len() as u64 * 2 + HEADER, 3 * PART);
+    assert!(all.starts_with(&kept));
 }
 
 #[tokio::test]
