@@ -126,15 +126,7 @@ fn of_setting(error: &BadSetting) -> Problem {
 }
 
 fn of_configuration(what: String, remedy: String) -> Problem {
-    Problem {
-        severity: Severity::Error,
-        file: CONFIGURATION.to_owned(),
-        line: None,
-        column: None,
-        pointer: None,
-        what,
-        remedy,
-    }
+    Problem::of_file(Severity::Error, CONFIGURATION, what, remedy)
 }
 
 impl Report {

@@ -208,15 +208,12 @@ fn look(dirs: &Dirs) -> Look {
 async fn look_aside(dirs: &Dirs) -> Look {
     let dirs = dirs.clone();
     tokio::task::spawn_blocking(move || look(&dirs)).await.unwrap_or_else(|error| {
-        let broken = Problem {
-            severity: Severity::Error,
-            file: "tools, workflows, prompts".to_owned(),
-            line: None,
-            column: None,
-            pointer: None,
-            what: format!("looking at the files broke: {error}"),
-            remedy: "This is a mistake of the program, not of the files.".to_owned(),
-        };
+        let broken = Problem::of_file(
+            Severity::Error,
+            "tools, workflows, prompts",
+            format!("looking at the files broke: {error}"),
+            "This is a mistake of the program, not of the files.",
+        );
         Look { sources: Sources::default(), problems: vec![broken] }
     })
 }

@@ -110,15 +110,7 @@ mod tests {
         all.put_prompt(SourceFile::langfuse("a.txt", "{{nobody}}", 2));
         all.put_prompt(SourceFile::langfuse("b.txt", "fine", 3));
         all.put_prompt(SourceFile::langfuse("c.txt", "{{nobody}}", 4));
-        let fault = |file: &str| Problem {
-            severity: Severity::Error,
-            file: file.into(),
-            line: None,
-            column: None,
-            pointer: None,
-            what: "wrong".into(),
-            remedy: "Mend it.".into(),
-        };
+        let fault = |file: &str| Problem::of_file(Severity::Error, file, "wrong", "Mend it.");
         let problems =
             [fault("langfuse/a (version 2)"), fault("langfuse/c (version 4)"), fault("tools/x")];
         let kept = all.without_faulty(&local, &problems).expect("something was remote");

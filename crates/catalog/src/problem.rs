@@ -40,6 +40,24 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A finding about a file as a whole.
+    pub fn of_file(
+        severity: Severity,
+        file: impl Into<String>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity,
+            file: file.into(),
+            line: None,
+            column: None,
+            pointer: None,
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
     /// Whether a snapshot is refused because of it.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

@@ -190,13 +190,5 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn whole_file(file: String, what: String, remedy: String) -> Problem {
-    Problem {
-        severity: Severity::Error,
-        file,
-        line: None,
-        column: None,
-        pointer: None,
-        what,
-        remedy,
-    }
+    Problem::of_file(Severity::Error, file, what, remedy)
 }

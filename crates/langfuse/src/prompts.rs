@@ -243,13 +243,5 @@ fn is_file_stem(name: &str) -> bool {
 }
 
 fn warning(file: String, what: String, remedy: &str) -> Problem {
-    Problem {
-        severity: Severity::Warning,
-        file,
-        line: None,
-        column: None,
-        pointer: None,
-        what,
-        remedy: remedy.to_owned(),
-    }
+    Problem::of_file(Severity::Warning, file, what, remedy)
 }

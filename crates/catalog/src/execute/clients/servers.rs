@@ -213,15 +213,12 @@ fn schema(tool: &ServerTool) -> Value {
 }
 
 fn warning(file: String, what: String) -> Problem {
-    Problem {
-        severity: Severity::Warning,
+    Problem::of_file(
+        Severity::Warning,
         file,
-        line: None,
-        column: None,
-        pointer: None,
         what,
-        remedy: "Check the list of MCP servers and whether the server runs.".to_owned(),
-    }
+        "Check the list of MCP servers and whether the server runs.",
+    )
 }
 
 #[cfg(test)]
