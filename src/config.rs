@@ -3,6 +3,7 @@
 //! Every setting is a variable and a flag of the same name. A wrong value names its variable,
 //! and the process exits with 64. Nothing else in this crate reads a variable.
 
+mod access;
 mod archive;
 mod commands;
 mod emulator;
@@ -22,8 +23,9 @@ use voice_catalog::{Dirs, Limits, Rules, Snapshot, execute::ClientOptions};
 use voice_emulator::EmulatorConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
+pub use self::access::{AccessArgs, AccessSettings, Door, RateSettings};
 pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
-pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs};
+pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs, KeyArgs};
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
 pub use self::store::StoreArgs;
@@ -63,6 +65,8 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Take away everything that is kept of one session: logs, recordings, journals.
     Erase(Box<EraseArgs>),
+    /// Make an API key, and the entry of API_KEYS that lets it in.
+    Key(KeyArgs),
     /// Run the stand-in for Amazon Bedrock on its own, for any AWS SDK.
     Emulator(EmulatorArgs),
     /// Ask the local server for its health; exit 0 when it answers. For containers.
@@ -151,6 +155,9 @@ pub struct ServeArgs {
     /// Most calls at a time; more are refused with 503. 0 = no limit; absent = 200 per core.
     #[arg(long, env)]
     pub max_calls: Option<usize>,
+    /// Who may come in.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// Seconds that calls get to end after SIGTERM.
     #[arg(long, env, default_value = "110", value_parser = seconds)]
     pub shutdown_grace: Duration,
@@ -245,6 +252,8 @@ pub struct ServerConfig {
     pub workers: usize,
     /// Most calls at a time; 0: no limit.
     pub max_calls: usize,
+    /// Who may come in.
+    pub access: AccessSettings,
     /// Who answers the calls.
     pub backend: Backend,
     /// Region, shown by `/api/system/status` and given to the SDK.
@@ -309,6 +318,7 @@ impl Default for ServerConfig {
             port: 0,
             workers: 0,
             max_calls: 0,
+            access: AccessSettings::default(),
             backend: Backend::Emulator(Box::new(EmulatorConfig::embedded())),
             region: "us-east-1".into(),
             model_id: "amazon.nova-2-sonic-v1:0".into(),
@@ -479,6 +489,8 @@ impl ServeArgs {
             ..EngineConfig::default()
         };
         self.survival.apply(&mut engine)?;
+        let store_key = self.store.session_store_key.as_deref();
+        let access = self.access.settings(&self.host, store_key)?;
         let store = self.store.config()?;
         let tools = self.tools.options()?;
         let langfuse = self.langfuse.settings()?;
@@ -494,6 +506,7 @@ impl ServeArgs {
             port: self.port,
             workers: self.workers,
             max_calls: self.max_calls.unwrap_or_else(|| CALLS_PER_CORE * cores()),
+            access,
             backend,
             region: self.nova_aws_region,
             model_id: self.nova_sonic_model_id,

@@ -3,15 +3,20 @@
 //! The page and the API are plain requests; `/sonic` upgrades and hands over to the engine.
 
 mod api;
+mod door;
 mod error;
 mod frames;
+pub(crate) mod guard;
 pub(crate) mod headers;
 mod history;
+mod openapi;
 mod pages;
 mod probes;
+mod routes;
 pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 use std::{path::Path, sync::Arc};
 
@@ -23,13 +28,14 @@ use voice_call::Meters;
 use voice_catalog::Catalog;
 use voice_sonic::ModelFamily;
 
-use crate::wiring::AwsStatus;
+use crate::{access::Access, wiring::AwsStatus};
 
 /// Prefix of every metric's name.
 const METRICS_PREFIX: &str = "voice_s2s";
 
 /// What the routes of all workers share.
 pub(crate) struct State {
+    pub(crate) access: Access,
     pub(crate) engine: Engine,
     pub(crate) registry: Registry,
     pub(crate) catalog: Catalog,

@@ -4,6 +4,7 @@
 //! happens in a call is the engine's (`voice-actors`); here bytes are moved, requests are
 //! answered, and the parts are wired together.
 
+mod access;
 pub mod check;
 pub mod config;
 pub mod erase;
@@ -18,7 +19,7 @@ mod wiring;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpServer, dev::ServerHandle};
+use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 use tokio::task::JoinHandle;
 use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
 use voice_archive::Archive;
@@ -27,6 +28,9 @@ use voice_catalog::{Catalog, execute::Executors};
 use voice_emulator::Emulator;
 use voice_wire::server::Version;
 
+pub use access::AccessError;
+
+use access::Access;
 use config::{BadSetting, ServerConfig};
 use http::State;
 use sources::{OpenError, Opened, Sources};
@@ -101,6 +105,9 @@ pub enum BuildError {
     /// The session store does not answer.
     #[error("SESSION_STORE cannot be used")]
     Store(#[from] voice_call::StoreError),
+    /// Access could not be set up.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// Settings do not go with the files they name.
     #[error(transparent)]
     Setting(#[from] BadSetting),
@@ -127,8 +134,13 @@ impl Server {
         }
         let wiring = wiring::wire(&config).await?;
         let meters = Meters::default();
-        let registry =
-            Registry::start(meters.clone(), config.engine.probe_interval, config.max_calls);
+        let registry = Registry::start(
+            meters.clone(),
+            config.engine.probe_interval,
+            config.max_calls,
+            config.access.limits.clone(),
+        );
+        let vault = Arc::new(Vault::open(&config.store).await?);
         let kept = wiring::archive(&config, &meters).await?;
         let identity = Identity {
             version: version(),
@@ -139,7 +151,7 @@ impl Server {
             sonic: wiring.sonic,
             catalog: catalog.clone(),
             executors: Arc::new(Executors::new(clients)),
-            store: Arc::new(Vault::open(&config.store).await?),
+            store: vault.clone(),
             transcription: Some(wiring.transcription),
             archive: kept.as_ref().map(|kept| kept.archive.clone()),
         };
@@ -150,6 +162,7 @@ impl Server {
         let (tools, workflows) = (loaded.tools().len(), loaded.workflows().len());
         let watching = catalog.clone();
         let state = Arc::new(State {
+            access: Access::new(&config.access, vault)?,
             engine,
             registry,
             catalog,
@@ -165,6 +178,8 @@ impl Server {
         let mut server = HttpServer::new(move || {
             let (shared, static_dir) = (shared.clone(), static_dir.clone());
             App::new()
+                .wrap(from_fn(http::guard::guard))
+                .wrap(http::headers::cors(shared.clone()))
                 .wrap(http::headers::security())
                 .configure(move |routes| http::routes(routes, shared, &static_dir))
         })

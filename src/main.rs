@@ -4,11 +4,12 @@ use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
+use voice_access::ApiKeys;
 use voice_emulator::Emulator;
 use voice_s2s::{
     BuildError, Server,
     check::{self, Report},
-    config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, ServeArgs},
+    config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, KeyArgs, ServeArgs},
     erase, healthcheck,
     shutdown::Signals,
     telemetry::{self, Output},
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve(*args),
         Some(Command::Check(args)) => check::run(*args, &mut std::io::stdout().lock()),
         Some(Command::Erase(args)) => erase::run(*args, &mut std::io::stdout().lock()),
+        Some(Command::Key(args)) => make_key(&args),
         Some(Command::Emulator(args)) => emulate(args),
         Some(Command::Healthcheck(args)) => healthcheck::ask(&args.host, args.port),
     };
@@ -60,11 +62,25 @@ fn say(line: &str) -> std::io::Result<()> {
     out.flush()
 }
 
+/// Makes an API key: shown once, and the entry for the configuration beside it.
+fn make_key(args: &KeyArgs) -> anyhow::Result<ExitCode> {
+    let made = ApiKeys::make(&args.name, args.role)
+        .map_err(|why| BadSetting { variable: "--name", what: why })?;
+    say(&format!("key (give it to whoever will use it, it is not shown again):\n{}", made.key))?;
+    say(&format!("\nentry for API_KEYS:\n{}", made.entry))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     telemetry::start(args.log, &args.rust_log, Output::Stdout)?;
     let json = args.log.is_json();
     let config = args.into_config()?;
     let grace = config.shutdown_grace;
+    // Each call has two sockets; some systems allow 1,024 unless asked for more.
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
     actix_web::rt::System::new().block_on(async move {
         let mut signals = Signals::install().context("cannot take over the signals")?;
         let mut server = Server::build(config).await?;

@@ -16,7 +16,7 @@ use aws_lc_rs::{
     digest::{SHA256, digest},
 };
 use futures::{FutureExt, future::BoxFuture};
-use redis::{AsyncCommands, aio::ConnectionManager};
+use redis::{AsyncCommands, ExistenceCheck, SetExpiry, SetOptions, aio::ConnectionManager};
 use voice_call::{CallId, ResumeToken, SessionStore, StoreError};
 
 /// How long a state is kept after its last change: as long as a call may rest.
@@ -25,6 +25,8 @@ const KEPT: Duration = Duration::from_secs(3_600);
 const DEADLINE: Duration = Duration::from_secs(2);
 /// Before every key, so that others may use the same Redis.
 const PREFIX: &str = "voice-s2s:call:";
+/// Before the number of every ticket that was used.
+const TICKETS: &str = "voice-s2s:ticket:";
 
 /// The key of the box: 32 bytes.
 pub type StoreKey = [u8; 32];
@@ -125,6 +127,28 @@ impl Vault {
         let key = RandomizedNonceKey::new(&AES_256_GCM, key)
             .map_err(|_| StoreError("the key is not 32 bytes long".into()))?;
         Ok(Self { shelf, key: Arc::new(key) })
+    }
+
+    /// Marks a one-time ticket as used, for every task with this store. Answers whether it was
+    /// unused. It is forgotten `life` after, when the ticket is too old anyway.
+    pub(crate) async fn spend(&self, ticket: &str, life: Duration) -> Result<bool, StoreError> {
+        let name = format!("{TICKETS}{ticket}");
+        match &self.shelf {
+            OpenShelf::Memory(memory) => Ok(memory.with(|states| {
+                let fresh = !states.contains_key(&name);
+                states.entry(name).or_insert((Instant::now() + life, Vec::new()));
+                fresh
+            })),
+            OpenShelf::Redis(redis) => {
+                let options = SetOptions::default()
+                    .conditional_set(ExistenceCheck::NX)
+                    .with_expiration(SetExpiry::EX(life.as_secs().max(1)));
+                let mut redis = redis.clone();
+                let set = redis.set_options(name, "", options);
+                // `OK`, or nothing when it was there.
+                Ok(within::<Option<String>>(set).await?.is_some())
+            }
+        }
     }
 
     fn seal(&self, call: &CallId, mut state: Vec<u8>) -> Result<Vec<u8>, StoreError> {
@@ -251,6 +275,16 @@ mod tests {
         keep().await.expect("kept");
         ours.forget(&token).await.expect("forgotten");
         assert_eq!(ours.take(&call, token.reveal()).await, Ok(None));
+    }
+
+    #[actix_web::test]
+    async fn a_ticket_is_spent_once_wherever_it_is_presented() {
+        let memory = MemoryShelf::default();
+        let (one, other) = (vault(&memory, 1), vault(&memory, 1));
+        let life = Duration::from_secs(60);
+        assert_eq!(one.spend("t", life).await, Ok(true));
+        assert_eq!(other.spend("t", life).await, Ok(false));
+        assert_eq!(other.spend("u", life).await, Ok(true));
     }
 
     #[actix_web::test]

@@ -60,7 +60,7 @@ use crate::{
     engine::{Engine, EngineConfig, Recalled},
     mailbox::{Outbox, Queued, control},
     policy::Policy,
-    registry::{CallLease, EndCall, Seat},
+    registry::{CallLease, EndCall, Seat, Tab},
     supervise::{self, ChildSet, Exit, Pulse, answer_probes},
     tools::ToolRunner,
     transcript::Transcriber,
@@ -155,6 +155,8 @@ pub(crate) struct CallActor {
     answer_cut_off: bool,
     pending_tools: Vec<PendingTool>,
     ledger: Ledger,
+    /// What it costs, for the budget of its user.
+    tab: Tab,
     latency: Latency,
     idle: Idle,
     idle_timer: Option<SpawnHandle>,
@@ -240,6 +242,7 @@ fn start(
         CallActor::new(engine.clone(), id, children, client, socket.clone(), end_reason.clone());
     call.before = recalled.map(|recalled| *recalled.0);
     call.journal = engine.journal(&call.id, &call.catalog, call.before.is_some());
+    call.tab = lease.tab();
     let journal = call.journal.clone();
     meters.calls_started.inc();
     let (enrol, registry) = (lease.id().clone(), lease.registry());
@@ -342,6 +345,7 @@ impl CallActor {
             answer_cut_off: false,
             pending_tools: Vec::new(),
             ledger: Ledger::default(),
+            tab: Tab::default(),
             latency: Latency::default(),
             idle,
             idle_timer: None,
@@ -400,6 +404,7 @@ impl actix::Handler<EndCall> for CallActor {
     fn handle(&mut self, EndCall(reason): EndCall, ctx: &mut Self::Context) {
         match reason {
             EndReason::Draining => self.leave(ctx),
+            EndReason::BudgetSpent => self.end_for_budget(ctx),
             reason => self.end(reason, ctx),
         }
     }

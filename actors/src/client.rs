@@ -27,7 +27,7 @@ use voice_wire::{ClientMessage, Feedback, Frame, FrameError, ServerMessage, Sess
 
 pub use self::connection::{Connection, FromSocket, Seen, SocketSide, ToSocket};
 use self::{
-    limits::{MessageLimit, Verdict},
+    limits::{AudioLimit, MessageLimit, Verdict},
     playout::{Playout, Pushed},
     replay::Replay,
     tail::{Tail, TailLimits},
@@ -158,6 +158,10 @@ pub(crate) struct ClientActor {
     stream: Option<AttachStream>,
     tail: Tail,
     limit: MessageLimit,
+    audio_limit: AudioLimit,
+    /// Whether anything came that is not a mere sign of life, and until when something has to.
+    heard_from: bool,
+    first_word: Option<Duration>,
     timer: Option<SpawnHandle>,
     /// Since when the socket takes nothing.
     blocked_since: Option<Instant>,
@@ -208,6 +212,9 @@ impl ClientActor {
                 longest: config.caller_audio_limit,
             }),
             limit: MessageLimit::new(now),
+            audio_limit: AudioLimit::new(config.clock.now()),
+            heard_from: seen != Seen::default(),
+            first_word: config.first_word_deadline,
             timer: None,
             blocked_since: None,
             stall_limit: config.stall_limit,
@@ -232,7 +239,11 @@ impl ClientActor {
 
     fn on_frame(&mut self, frame: Result<Frame, FrameError>, ctx: &mut Context<Self>) {
         match frame {
-            Ok(Frame::Audio(chunk)) => self.on_caller_audio(chunk),
+            Ok(Frame::Audio(chunk)) => {
+                if self.admits_audio(&chunk, ctx) {
+                    self.on_caller_audio(chunk);
+                }
+            }
             Ok(Frame::Message(message)) => self.on_message(message, ctx),
             Err(error) => {
                 let code = error.code();
@@ -252,12 +263,15 @@ impl ClientActor {
     }
 
     fn on_message(&mut self, message: ClientMessage, ctx: &mut Context<Self>) {
+        self.heard_from |= !matches!(message, ClientMessage::Ping);
         match message {
             // Not numbered: nobody misses an old pong.
             ClientMessage::Ping => self.send(ToSocket::Text(ServerMessage::Pong.to_json()), ctx),
             ClientMessage::SessionConfig(config) => self.report(ClientEvent::Configured(config)),
             ClientMessage::TextInput(text) => self.report(ClientEvent::Typed(text)),
             ClientMessage::SessionFeedback(feedback) => self.report(ClientEvent::Rated(feedback)),
+            // Whoever has a call has been let in already.
+            ClientMessage::Authenticate(_) => {}
         }
     }
 
@@ -276,6 +290,33 @@ impl ClientActor {
         }
         self.meters.drops(Queue::FromSocket).inc();
         false
+    }
+
+    /// Whether audio is not more than a voice can be.
+    fn admits_audio(&mut self, chunk: &AudioChunk, ctx: &mut Context<Self>) -> bool {
+        self.heard_from = true;
+        match self.audio_limit.judge(chunk.duration(), self.clock.now()) {
+            Verdict::Accept => return true,
+            Verdict::RefuseQuietly => {}
+            Verdict::Refuse => {
+                let message = "audio comes faster than it can be spoken; some was dropped, at most \
+                     twice real time is taken";
+                self.complain("audio_too_fast", message.to_owned(), ctx);
+            }
+            Verdict::Close => self.report(ClientEvent::Broken("Too much audio".into())),
+        }
+        self.meters.drops(Queue::FromSocket).inc();
+        false
+    }
+
+    /// A client from which nothing comes at all holds a place that somebody needs.
+    fn watch_first_word(&mut self, ctx: &mut Context<Self>) {
+        let Some(deadline) = self.first_word else { return };
+        ctx.run_later(deadline, |actor, _| {
+            if !actor.heard_from {
+                actor.report(ClientEvent::Broken("Neither audio nor a message came".into()));
+            }
+        });
     }
 
     /// Tells the client what it did wrong; the call goes on.
@@ -439,6 +480,7 @@ impl Actor for ClientActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(self.ping_interval, |actor, ctx| actor.watch_liveness(ctx));
+        self.watch_first_word(ctx);
     }
 }
 

@@ -115,6 +115,9 @@ pub struct EngineConfig {
     pub ping_interval: Duration,
     /// How long a client may be silent on the socket before it counts as gone.
     pub dead_after: Duration,
+    /// How long a client may say nothing at all after it has connected; `None`: as long as it
+    /// likes.
+    pub first_word_deadline: Option<Duration>,
     /// Deadline of one tool call.
     pub tool_deadline: Duration,
     /// How long an ending call waits for its children.
@@ -164,6 +167,7 @@ impl Default for EngineConfig {
             resume_window: Some(Duration::from_secs(30)),
             ping_interval: Duration::from_secs(20),
             dead_after: Duration::from_secs(60),
+            first_word_deadline: Some(Duration::from_secs(30)),
             tool_deadline: Duration::from_secs(8),
             end_deadline: Duration::from_secs(3),
             farewell_deadline: Duration::from_secs(15),

@@ -36,5 +36,7 @@ pub use engine::{Engine, EngineConfig, Identity, Ports, Recalled};
 pub use mailbox::{Outbox, Queued};
 #[cfg(feature = "chaos")]
 pub use registry::chaos::Mishap;
-pub use registry::{CallLease, Claim, DrainReport, NoSuchCall, Refusal, Registry};
+pub use registry::{
+    CallLease, Claim, DrainReport, NoSuchCall, Party, PartyLimits, PartyRefusal, Refusal, Registry,
+};
 pub use transfer::TransferConfig;

@@ -4,13 +4,15 @@
 //! a [`CallLease`]; dropping it, in whatever way the call ended, takes it off the list. So the
 //! count always comes back to zero.
 
+mod parties;
+
 use std::{
     collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
@@ -20,6 +22,9 @@ use voice_call::{
     meters::{Queue, ReasonLabel},
 };
 
+use self::parties::Parties;
+pub(crate) use self::parties::Tab;
+pub use self::parties::{Party, PartyLimits, PartyRefusal};
 use crate::{
     call::parking,
     client::{Connection, FromSocket, Seen, SocketSide},
@@ -43,6 +48,7 @@ pub struct Registry {
 pub struct CallLease {
     id: CallId,
     registry: Registry,
+    tab: Tab,
 }
 
 /// Why a call was not admitted.
@@ -54,6 +60,9 @@ pub enum Refusal {
     /// The process holds as many calls as it may.
     #[error("the server holds as many calls as it can; try again in a moment")]
     Full,
+    /// Its user, key or address may have no more.
+    #[error(transparent)]
+    Party(#[from] PartyRefusal),
     /// The process is shutting down.
     #[error("the server is shutting down; try again")]
     Draining,
@@ -96,27 +105,36 @@ pub struct EndCall(pub EndReason);
 impl Registry {
     /// Starts the registry on the current arbiter. It asks the supervisors of the calls for a sign
     /// of life every `probe_interval`, and holds at most `max_calls` (0: no limit).
-    pub fn start(meters: Meters, probe_interval: Duration, max_calls: usize) -> Self {
+    pub fn start(
+        meters: Meters,
+        probe_interval: Duration,
+        max_calls: usize,
+        limits: PartyLimits,
+    ) -> Self {
         let active = Arc::new(watch::Sender::new(0));
         let draining = Arc::new(AtomicBool::new(false));
         let ctx = Context::<RegistryActor>::new();
         meters.max_calls.set(i64::try_from(max_calls).unwrap_or(i64::MAX));
         let actor = ctx.address();
         let registry = Self { actor, active, draining, probe_interval, max_calls, meters };
-        supervise::spawn_root(ctx.into_future(RegistryActor::new(registry.clone())), |exit| {
-            tracing::error!(?exit, "the registry ended: no more calls can be taken");
-        });
+        supervise::spawn_root(
+            ctx.into_future(RegistryActor::new(registry.clone(), limits)),
+            |exit| {
+                tracing::error!(?exit, "the registry ended: no more calls can be taken");
+            },
+        );
         registry
     }
 
-    /// Admits a call under `id`, or under a fresh id.
-    pub async fn admit(&self, id: Option<CallId>) -> Result<CallLease, Refusal> {
-        self.ask(Admit { id: id.unwrap_or_else(CallId::random), returning: false }).await
+    /// Admits a call of `party` under `id`, or under a fresh id.
+    pub async fn admit(&self, id: Option<CallId>, party: Party) -> Result<CallLease, Refusal> {
+        let id = id.unwrap_or_else(CallId::random);
+        self.ask(Admit { id, party, returning: false }).await
     }
 
     /// Admits a call that another task held: it has its place, also where there is none.
-    pub async fn admit_returning(&self, id: CallId) -> Result<CallLease, Refusal> {
-        self.ask(Admit { id, returning: true }).await
+    pub async fn admit_returning(&self, id: CallId, party: Party) -> Result<CallLease, Refusal> {
+        self.ask(Admit { id, party, returning: true }).await
     }
 
     async fn ask(&self, admit: Admit) -> Result<CallLease, Refusal> {
@@ -126,6 +144,8 @@ impl Registry {
             let reason = match refusal {
                 Refusal::AlreadyLive(_) => "already_live",
                 Refusal::Full => "full",
+                Refusal::Party(PartyRefusal::TooMany(_)) => "too_many_calls",
+                Refusal::Party(PartyRefusal::BudgetSpent) => "budget_spent",
                 Refusal::Draining => "draining",
                 Refusal::Unavailable => "unavailable",
             };
@@ -216,6 +236,11 @@ impl CallLease {
     pub(crate) fn registry(&self) -> Registry {
         self.registry.clone()
     }
+
+    /// Where the call notes what it costs.
+    pub(crate) fn tab(&self) -> Tab {
+        self.tab.clone()
+    }
 }
 
 impl Drop for CallLease {
@@ -240,12 +265,22 @@ pub(crate) struct Seat {
 /// The actor behind the handle. The count is changed here alone, so it is exact.
 struct RegistryActor {
     calls: HashMap<CallId, Option<Seat>>,
+    parties: Parties,
     handle: Registry,
 }
 
 impl RegistryActor {
-    fn new(handle: Registry) -> Self {
-        Self { calls: HashMap::new(), handle }
+    fn new(handle: Registry, limits: PartyLimits) -> Self {
+        Self { calls: HashMap::new(), parties: Parties::new(limits), handle }
+    }
+
+    /// Ends the calls of users who have used up their budget.
+    fn settle(&mut self) {
+        for id in self.parties.overdrawn(seconds()) {
+            if let Some(Some(seat)) = self.calls.get(&id) {
+                control(&seat.end, EndCall(EndReason::BudgetSpent));
+            }
+        }
     }
 
     /// Looks for supervisors that hang.
@@ -271,14 +306,23 @@ impl Actor for RegistryActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(self.handle.probe_interval, |registry, _| registry.probe());
+        ctx.run_interval(self.handle.probe_interval, |registry, _| {
+            registry.probe();
+            registry.settle();
+        });
     }
+}
+
+/// Since 1970: a budget is one of a day.
+fn seconds() -> u64 {
+    UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
 }
 
 #[derive(Message)]
 #[rtype(result = "Result<CallLease, Refusal>")]
 struct Admit {
     id: CallId,
+    party: Party,
     /// Whether it is a call of another task, which is in progress.
     returning: bool,
 }
@@ -286,7 +330,8 @@ struct Admit {
 impl Handler<Admit> for RegistryActor {
     type Result = Result<CallLease, Refusal>;
 
-    fn handle(&mut self, Admit { id, returning }: Admit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, admit: Admit, _: &mut Self::Context) -> Self::Result {
+        let Admit { id, party, returning } = admit;
         if self.handle.is_draining() {
             return Err(Refusal::Draining);
         }
@@ -297,9 +342,14 @@ impl Handler<Admit> for RegistryActor {
         if self.calls.contains_key(&id) {
             return Err(Refusal::AlreadyLive(id));
         }
+        let (now, tab) = (seconds(), Tab::default());
+        if !returning {
+            self.parties.judge(&party, now)?;
+        }
+        self.parties.begin(&id, party, tab.clone(), now);
         self.calls.insert(id.clone(), None);
         self.publish();
-        Ok(CallLease { id, registry: self.handle.clone() })
+        Ok(CallLease { id, registry: self.handle.clone(), tab })
     }
 }
 
@@ -343,6 +393,7 @@ impl Handler<Release> for RegistryActor {
 
     fn handle(&mut self, Release(id): Release, _: &mut Self::Context) {
         self.calls.remove(&id);
+        self.parties.end(&id, seconds());
         self.publish();
     }
 }
@@ -410,40 +461,49 @@ mod tests {
 
     #[actix::test]
     async fn an_id_is_free_again_when_its_lease_is_dropped() {
-        let registry = Registry::start(Meters::default(), Duration::from_secs(10), 0);
+        let registry =
+            Registry::start(Meters::default(), Duration::from_secs(10), 0, PartyLimits::default());
         let id: CallId = "c-1".parse().expect("an id");
-        let lease = registry.admit(Some(id.clone())).await.expect("admitted");
+        let lease = registry.admit(Some(id.clone()), Party::default()).await.expect("admitted");
         assert_eq!(registry.active(), 1);
-        let again = registry.admit(Some(id.clone())).await.map(|_| ());
+        let again = registry.admit(Some(id.clone()), Party::default()).await.map(|_| ());
         assert_eq!(again, Err(Refusal::AlreadyLive(id.clone())));
         drop(lease);
         registry.empty().await;
-        assert!(registry.admit(Some(id)).await.is_ok());
+        assert!(registry.admit(Some(id), Party::default()).await.is_ok());
     }
 
     #[actix::test]
     async fn the_limit_is_exact_and_spares_calls_in_progress() {
         let meters = Meters::default();
-        let registry = Registry::start(meters.clone(), Duration::from_secs(10), 3);
-        let asked = futures::future::join_all((0..20).map(|_| registry.admit(None))).await;
+        let registry =
+            Registry::start(meters.clone(), Duration::from_secs(10), 3, PartyLimits::default());
+        let asked =
+            futures::future::join_all((0..20).map(|_| registry.admit(None, Party::default())))
+                .await;
         let mut leases: Vec<_> = asked.into_iter().filter_map(Result::ok).collect();
         assert_eq!((leases.len(), registry.is_full()), (3, true));
-        assert_eq!(registry.admit(None).await.map(|_| ()), Err(Refusal::Full));
-        let returning = registry.admit_returning(CallId::random()).await.expect("a place");
+        assert_eq!(registry.admit(None, Party::default()).await.map(|_| ()), Err(Refusal::Full));
+        let returning =
+            registry.admit_returning(CallId::random(), Party::default()).await.expect("a place");
         leases.clear();
         drop(returning);
         registry.empty().await;
-        assert!(registry.admit(None).await.is_ok());
+        assert!(registry.admit(None, Party::default()).await.is_ok());
         let refused = meters.calls_refused.get_or_create(&ReasonLabel { reason: "full" });
         assert_eq!(refused.get(), 18);
     }
 
     #[actix::test]
     async fn a_drain_refuses_new_calls_and_reports_what_is_left() {
-        let registry = Registry::start(Meters::default(), Duration::from_secs(10), 0);
-        let _lease = registry.admit(None).await.expect("admitted");
+        let registry =
+            Registry::start(Meters::default(), Duration::from_secs(10), 0, PartyLimits::default());
+        let _lease = registry.admit(None, Party::default()).await.expect("admitted");
         let report = registry.drain(Duration::ZERO).await;
         assert_eq!(report, DrainReport { active: 1, left: 1 });
-        assert_eq!(registry.admit(None).await.map(|_| ()), Err(Refusal::Draining));
+        assert_eq!(
+            registry.admit(None, Party::default()).await.map(|_| ()),
+            Err(Refusal::Draining)
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use voice_access::Roles;
 
 use super::ServeArgs;
 
@@ -40,4 +41,15 @@ pub struct HealthcheckArgs {
     /// Port that the server listens on.
     #[arg(long, env, default_value_t = 8080)]
     pub port: u16,
+}
+
+/// The settings of `key`.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// Whose key it is: a name for logs and limits.
+    #[arg(long)]
+    pub name: String,
+    /// What it may do: caller, operator, editor, or several with `+` between them.
+    #[arg(long, default_value = "caller")]
+    pub role: Roles,
 }

@@ -21,7 +21,11 @@ pub struct StoreArgs {
 impl StoreArgs {
     /// Where and with which key.
     pub(super) fn config(&self) -> Result<StoreConfig, BadSetting> {
-        let key = self.session_store_key.as_deref().map(read_key).transpose()?;
+        let key = self
+            .session_store_key
+            .as_deref()
+            .map(|key| read_key("SESSION_STORE_KEY", key))
+            .transpose()?;
         match self.session_store.as_str() {
             "memory" => Ok(StoreConfig::default()),
             url if url.starts_with("redis://") || url.starts_with("rediss://") => {
@@ -37,17 +41,11 @@ impl StoreArgs {
     }
 }
 
-fn read_key(text: &str) -> Result<StoreKey, BadSetting> {
-    let bad = || BadSetting::new("SESSION_STORE_KEY", "must be 64 hexadecimal digits (32 bytes)");
-    let digits = text.as_bytes();
-    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return Err(bad());
-    }
+/// A key of 64 hexadecimal digits.
+pub(super) fn read_key(variable: &'static str, text: &str) -> Result<StoreKey, BadSetting> {
     let mut key = StoreKey::default();
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
-    }
+    hex::decode_to_slice(text, &mut key)
+        .map_err(|_| BadSetting::new(variable, "must be 64 hexadecimal digits (32 bytes)"))?;
     Ok(key)
 }
 

@@ -54,6 +54,10 @@ pub struct SurvivalArgs {
     /// Seconds for which the assistant may go on speaking when the server stops.
     #[arg(long, env, default_value = "20", value_parser = seconds)]
     pub drain_patience: Duration,
+    /// Seconds that a client may say nothing at all after it has connected, neither by voice nor by
+    /// message, or `off`.
+    #[arg(long, env, default_value = "30")]
+    pub first_word_deadline: Interval,
     /// Seconds that a client may refuse to read before it is cut off.
     #[arg(long, env, default_value = "10", value_parser = seconds)]
     pub stall_limit: Duration,
@@ -96,6 +100,7 @@ impl SurvivalArgs {
         engine.probe_interval = self.probe_interval;
         engine.stall_limit = self.stall_limit;
         engine.resume_window = self.resume_window.0;
+        engine.first_word_deadline = self.first_word_deadline.0;
         engine.call_limit = self.call_limit.0;
         engine.call_warning = self.call_warning;
         engine.drain_patience = self.drain_patience;

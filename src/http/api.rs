@@ -14,13 +14,20 @@ use voice_catalog::{Prompt, PromptKind};
 use super::{
     State,
     error::{Refused, not_found},
-    history,
+    history, openapi, ticket,
 };
 
 /// The routes below `/api`; an unknown one is a JSON 404.
 pub(super) fn scope() -> impl HttpServiceFactory {
     web::scope("/api")
         .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
+        .route("/auth", web::get().to(ticket::whoami))
+        .route("/openapi.json", web::get().to(openapi::document))
+        .service(
+            web::resource("/ticket")
+                .app_data(web::PayloadConfig::new(ticket::MAX_BODY))
+                .route(web::post().to(ticket::issue)),
+        )
         .route("/version", web::get().to(version))
         .route("/voices", web::get().to(voices))
         .route("/personas", web::get().to(personas))

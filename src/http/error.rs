@@ -4,7 +4,10 @@ use std::fmt;
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
 };
 use serde_json::json;
 
@@ -17,7 +20,7 @@ pub(crate) struct Refused {
     /// What was wrong and what is expected.
     message: String,
     /// What the status asks for, such as `Retry-After`.
-    header: Option<(header::HeaderName, &'static str)>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refused {
@@ -25,13 +28,20 @@ impl Refused {
         Self { status, code, message: message.to_string(), header: None }
     }
 
-    pub(crate) fn with_header(mut self, name: header::HeaderName, value: &'static str) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
     }
 
     pub(crate) fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// When it may be tried again, in seconds.
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        let (name, value) = self.header.as_ref()?;
+        let seconds = value.to_str().ok()?.parse().ok();
+        seconds.filter(|_| name == header::RETRY_AFTER)
     }
 }
 

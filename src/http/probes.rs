@@ -45,11 +45,13 @@ pub(super) async fn ready(state: Data<State>) -> impl Responder {
 /// refused change is no reason to take a task out of service: it serves what it served before.
 fn catalog(state: &State) -> Value {
     let current = state.catalog.current();
+    // They quote the files, and anybody may ask for this.
+    let shown = !state.access.is_guarded();
     let refused = current.refused.as_ref().map(|refused| {
         json!({
             "at": refused.at.to_string(),
             "errors": refused.problems.errors(),
-            "problems": refused.problems.0.iter().take(MAX_PROBLEMS).collect::<Vec<_>>(),
+            "problems": shown.then(|| refused.problems.0.iter().take(MAX_PROBLEMS).collect::<Vec<_>>()),
         })
     });
     json!({

@@ -5,8 +5,9 @@
 //! socket is shut down from outside through the handle that [`keep_handle`] keeps.
 //!
 //! ```text
-//! Talking ──client's close──────────────────────▶ stopped
-//!    └─────our close / oversized / garbled──▶ Closing ──client's close, end, or 2 s──▶ stopped
+//! Waiting ──ticket──▶ Talking ──client's close──▶ stopped
+//!    └──no ticket──▶ ┐    └──our close / oversized / garbled──▶ ┐
+//!                    Closing ──client's close, end, or 2 s──▶ stopped
 //! ```
 
 use std::{
@@ -15,31 +16,37 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Handler, StreamHandler};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture,
+};
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::Extensions,
     error::PayloadError,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
     rt::net::TcpStream,
-    web::{Data, Payload, Query},
+    web::{Data, Payload},
 };
 use actix_web_actors::ws::{self, HandshakeError, ProtocolError, WebsocketContext};
 use bytes::Bytes;
-use serde::Deserialize;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::task::AbortHandle;
 use voice_actors::mailbox::Offered;
 use voice_actors::{
-    CallLease, Claim, Connection, Engine, FromSocket, NoSuchCall, Outbox, Queued, Recalled,
-    Refusal, Seen, SocketSide, ToSocket, continue_call, start_call,
+    Connection, Engine, FromSocket, Outbox, Queued, SocketSide, ToSocket, continue_call, start_call,
 };
-use voice_call::{CallId, CloseCode, Meters, meters::ReasonLabel};
-use voice_wire::ServerMessage;
+use voice_call::{CloseCode, meters::ReasonLabel};
+use voice_wire::{ClientMessage, Frame, ServerMessage};
 
 use super::{
     State,
+    door::{self, Arrival, Entry, Visitor},
     error::Refused,
     frames::{Gate, Inbound, MAX_MESSAGE, Messages},
+    guard,
 };
 
 /// Frames that may wait for the socket: more than 200 ms of playout and a burst of messages.
@@ -77,151 +84,60 @@ pub(crate) fn keep_handle(connection: &dyn Any, extensions: &mut Extensions) {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SonicQuery {
-    session_id: Option<String>,
-    /// With it a client comes back to the call `sessionId`.
-    resume_token: Option<String>,
-    /// The `seq` of the last message that it has seen.
-    last_seq: Option<u64>,
-    /// How many bytes of audio it has got, over all connections of the call.
-    heard_bytes: Option<u64>,
-}
-
-/// What a client asks for when it connects.
-#[derive(Debug, PartialEq, Eq)]
-struct Wish {
-    id: Option<CallId>,
-    back: Option<(String, Seen)>,
-}
-
-/// The call that a new socket belongs to.
-enum Arrival {
-    /// A fresh one.
-    New(CallLease),
-    /// A fresh one, although the client wanted to come back to another.
-    NewInstead(CallLease, NoSuchCall),
-    /// One that was there.
-    Back(Claim, Seen),
-    /// One whose task is gone.
-    Recalled(CallLease, Recalled, Seen),
-}
-
 /// `GET /sonic?sessionId=<id>`: upgrades, or says why not.
 pub(super) async fn upgrade(
     state: Data<State>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Refused> {
-    accept(&state, &request, payload).await.inspect_err(|refused| {
+    let meters = state.meters.clone();
+    accept(state, &request, payload).await.inspect_err(|refused| {
         // The registry counts its own refusals.
-        if !matches!(refused.code(), "session_live" | "draining" | "full") {
+        let counted = ["session_live", "draining", "full", "too_many_calls", "budget_spent"];
+        if !counted.contains(&refused.code()) {
             let reason = ReasonLabel { reason: refused.code() };
-            state.meters.calls_refused.get_or_create(&reason).inc();
+            meters.calls_refused.get_or_create(&reason).inc();
         }
     })
 }
 
 async fn accept(
-    state: &State,
+    state: Data<State>,
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Refused> {
-    let wish = wish(request.query_string())?;
-    let mut response = ws::handshake(request).map_err(refuse_handshake)?;
-    let arrival = arrive(state, wish).await.map_err(refuse_call)?;
+    let mut response =
+        ws::handshake_with_protocols(request, &[door::PROTOCOL]).map_err(refuse_handshake)?;
+    let entry = door::open(&state, request).await?;
     let tcp = request.conn_data::<TcpHandle>().map(|handle| Arc::downgrade(&handle.0));
-    let socket = Socket::new(state.engine.clone(), arrival, payload, Cut(tcp.unwrap_or_default()));
+    let socket = Socket::new(state, entry, payload, Cut(tcp.unwrap_or_default()));
     // The context insists on a stream of its own decoding; ours is added in `started`.
     let unused = futures::stream::pending::<Result<Bytes, PayloadError>>();
     Ok(response.streaming(WebsocketContext::create(socket, unused)))
 }
 
-/// The call that a client comes to.
-async fn arrive(state: &State, Wish { id, back }: Wish) -> Result<Arrival, Refusal> {
-    let registry = &state.registry;
-    match (id, back) {
-        (Some(id), Some((token, seen))) => match registry.claim(id.clone(), token.clone()).await {
-            Ok(claim) => Ok(Arrival::Back(claim, seen)),
-            Err(none) => recall(state, id, token, seen, none).await,
-        },
-        (id, _) => registry.admit(id).await.map(Arrival::New),
-    }
-}
-
-/// Another task may have had the call.
-async fn recall(
-    state: &State,
-    id: CallId,
-    token: String,
-    seen: Seen,
-    none: NoSuchCall,
-) -> Result<Arrival, Refusal> {
-    if let Some(recalled) = state.engine.recall(&id, &token).await
-        && let Ok(lease) = state.registry.admit_returning(id).await
-    {
-        let reason = ReasonLabel { reason: "recalled" };
-        state.meters.resumes.get_or_create(&reason).inc();
-        return Ok(Arrival::Recalled(lease, recalled, seen));
-    }
-    state.meters.resumes.get_or_create(&ReasonLabel { reason: "refused" }).inc();
-    // Not under the old id: it may be somebody else's.
-    Ok(Arrival::NewInstead(state.registry.admit(None).await?, none))
-}
-
-/// What the query says.
-fn wish(query: &str) -> Result<Wish, Refused> {
-    let bad = |code, why: String| Err(Refused::new(StatusCode::BAD_REQUEST, code, why));
-    let query = match Query::<SonicQuery>::from_query(query) {
-        Ok(query) => query.into_inner(),
-        Err(error) => return bad("bad_query", error.to_string()),
-    };
-    let id = match query.session_id.map(|id| id.parse::<CallId>()).transpose() {
-        Ok(id) => id,
-        Err(error) => return bad("bad_session_id", format!("sessionId: {error}")),
-    };
-    let seen = Seen { last_seq: query.last_seq.unwrap_or(0), heard_bytes: query.heard_bytes };
-    let back = query.resume_token.map(|token| (token, seen));
-    if back.is_some() && id.is_none() {
-        return bad("bad_session_id", "resumeToken needs the sessionId of its call".into());
-    }
-    Ok(Wish { id, back })
-}
-
 fn refuse_handshake(error: HandshakeError) -> Refused {
+    let value = HeaderValue::from_static;
     match error {
         HandshakeError::GetMethodRequired => Refused::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
             "/sonic is opened with GET",
         )
-        .with_header(header::ALLOW, "GET"),
+        .with_header(header::ALLOW, value("GET")),
         HandshakeError::BadWebsocketKey => {
             Refused::new(StatusCode::BAD_REQUEST, "bad_handshake", error)
         }
         HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion => {
             Refused::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", error)
-                .with_header(header::SEC_WEBSOCKET_VERSION, "13")
+                .with_header(header::SEC_WEBSOCKET_VERSION, value("13"))
         }
         HandshakeError::NoWebsocketUpgrade | HandshakeError::NoConnectionUpgrade => Refused::new(
             StatusCode::UPGRADE_REQUIRED,
             "upgrade_required",
             "/sonic speaks WebSocket: expected a request with Upgrade: websocket",
         )
-        .with_header(header::UPGRADE, "websocket"),
-    }
-}
-
-fn refuse_call(refusal: Refusal) -> Refused {
-    match refusal {
-        Refusal::AlreadyLive(_) => Refused::new(StatusCode::CONFLICT, "session_live", refusal),
-        Refusal::Full => Refused::new(StatusCode::SERVICE_UNAVAILABLE, "full", refusal)
-            .with_header(header::RETRY_AFTER, "5"),
-        Refusal::Draining | Refusal::Unavailable => {
-            Refused::new(StatusCode::SERVICE_UNAVAILABLE, "draining", refusal)
-                .with_header(header::RETRY_AFTER, "1")
-        }
+        .with_header(header::UPGRADE, value("websocket")),
     }
 }
 
@@ -243,58 +159,144 @@ impl Cut {
 struct Line {
     to_call: Outbox<FromSocket>,
     connection: Connection,
-    linger: Option<AbortHandle>,
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
         self.to_call.control(FromSocket::Closed(self.connection));
-        if let Some(linger) = &self.linger {
-            linger.abort();
-        }
     }
 }
 
-/// Counts an open socket for as long as it lives.
-struct OpenSocket(Meters);
+/// Waits to cut a client that does not answer our close frame; no longer than the socket lives.
+struct Linger(AbortHandle);
 
-impl Drop for OpenSocket {
+impl Drop for Linger {
     fn drop(&mut self) {
-        self.0.open_sockets.dec();
+        self.0.abort();
     }
+}
+
+/// Counts a socket in a gauge for as long as it lives.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A visitor who has to bring a ticket, counted while it waits.
+struct Waiting {
+    visitor: Visitor,
+    _counted: Counted,
 }
 
 /// The WebSocket actor.
 struct Socket {
-    engine: Engine,
+    state: Data<State>,
     cut: Cut,
     /// Taken when the actor starts.
-    arrival: Option<(Arrival, Payload)>,
+    entry: Option<(Entry, Payload)>,
+    /// Whoever has to bring a ticket first.
+    waiting: Option<Waiting>,
     line: Option<Line>,
     /// A message for which the call had no room.
     held: Option<FromSocket>,
     /// Shut while one is held.
     gate: Gate,
     closing: bool,
-    _open: OpenSocket,
+    linger: Option<Linger>,
+    _open: Counted,
 }
 
 impl Socket {
-    fn new(engine: Engine, arrival: Arrival, payload: Payload, cut: Cut) -> Self {
-        let open = OpenSocket(engine.meters().clone());
-        open.0.open_sockets.inc();
-        let arrival = Some((arrival, payload));
+    fn new(state: Data<State>, entry: Entry, payload: Payload, cut: Cut) -> Self {
+        let open = Counted::new(&state.meters.open_sockets);
         Self {
-            engine,
+            state,
             cut,
-            arrival,
+            entry: Some((entry, payload)),
+            waiting: None,
             line: None,
             held: None,
             gate: Gate::default(),
             closing: false,
+            linger: None,
             _open: open,
         }
     }
+
+    fn engine(&self) -> &Engine {
+        &self.state.engine
+    }
+
+    // Before a call.
+
+    /// Waits for the first message, which has to bring a ticket.
+    fn wait(&mut self, visitor: Visitor, ctx: &mut WebsocketContext<Self>) {
+        let _counted = Counted::new(&self.state.meters.waiting_sockets);
+        self.waiting = Some(Waiting { visitor, _counted });
+        ctx.run_later(door::FIRST_MESSAGE, |socket, ctx| {
+            if socket.waiting.take().is_some() {
+                socket.turn_away(&guard::unknown(), ctx);
+            }
+        });
+    }
+
+    /// The first message of whoever waits.
+    fn on_first(&mut self, bytes: &[u8], ctx: &mut WebsocketContext<Self>) {
+        let Some(Waiting { visitor, .. }) = self.waiting.take() else { return };
+        let ticket = match Frame::from_text(bytes) {
+            Ok(Frame::Message(ClientMessage::Authenticate(ticket))) => ticket,
+            _ => return self.turn_away(&guard::unknown(), ctx),
+        };
+        let state = self.state.clone();
+        let asked = async move { door::let_in(&state, visitor, ticket.reveal()).await };
+        // Nothing more is read until it is known.
+        ctx.wait(asked.into_actor(self).map(|answer, socket, ctx| match answer {
+            Ok(arrival) => socket.begin(arrival, ctx),
+            Err(refused) => socket.turn_away(&refused, ctx),
+        }));
+    }
+
+    /// Says why there is no call, and closes.
+    fn turn_away(&mut self, refused: &Refused, ctx: &mut WebsocketContext<Self>) {
+        let (message, code) = door::in_words(refused);
+        ctx.text(message.to_json());
+        self.close(code, &refused.to_string(), ctx);
+    }
+
+    /// The call that the socket belongs to is known.
+    fn begin(&mut self, arrival: Arrival, ctx: &mut WebsocketContext<Self>) {
+        let cut = self.cut.clone();
+        let socket =
+            SocketSide { out: ctx.address().recipient(), cut: Arc::new(move || cut.now()) };
+        let engine = self.engine();
+        let (to_call, connection) = match arrival {
+            Arrival::New(lease) => (start_call(engine, lease, socket), Connection::FIRST),
+            Arrival::NewInstead(lease, why) => {
+                let (code, message) = ("resume_failed", why.to_string());
+                let error = ServerMessage::Error { message, code, fatal: false };
+                ctx.text(error.to_json());
+                (start_call(engine, lease, socket), Connection::FIRST)
+            }
+            Arrival::Back(claim, seen) => claim.attach(socket, seen),
+            Arrival::Recalled(lease, recalled, seen) => {
+                let call = continue_call(engine, lease, socket, (recalled, seen));
+                (call, Connection::FIRST)
+            }
+        };
+        self.line = Some(Line { to_call, connection });
+    }
+
+    // With a call.
 
     /// Passes audio or a sign of life on to the call; dropped and counted when there is no room,
     /// since late audio is worth nothing.
@@ -333,10 +335,7 @@ impl Socket {
             tokio::time::sleep(CLOSE_GRACE).await;
             cut.now();
         });
-        match &mut self.line {
-            Some(line) => line.linger = Some(linger.abort_handle()),
-            None => linger.abort(),
-        }
+        self.linger = Some(Linger(linger.abort_handle()));
     }
 }
 
@@ -355,27 +354,14 @@ impl Actor for Socket {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some((arrival, payload)) = self.arrival.take() else { return };
+        let Some((entry, payload)) = self.entry.take() else { return };
         ctx.set_mailbox_capacity(MAILBOX);
         ctx.add_stream(Messages::new(payload, self.gate.clone()));
-        let cut = self.cut.clone();
-        let socket =
-            SocketSide { out: ctx.address().recipient(), cut: Arc::new(move || cut.now()) };
-        let (to_call, connection) = match arrival {
-            Arrival::New(lease) => (start_call(&self.engine, lease, socket), Connection::FIRST),
-            Arrival::NewInstead(lease, why) => {
-                let (code, message) = ("resume_failed", why.to_string());
-                let error = ServerMessage::Error { message, code, fatal: false };
-                ctx.text(error.to_json());
-                (start_call(&self.engine, lease, socket), Connection::FIRST)
-            }
-            Arrival::Back(claim, seen) => claim.attach(socket, seen),
-            Arrival::Recalled(lease, recalled, seen) => {
-                let call = continue_call(&self.engine, lease, socket, (recalled, seen));
-                (call, Connection::FIRST)
-            }
-        };
-        self.line = Some(Line { to_call, connection, linger: None });
+        match entry {
+            Entry::Call(arrival) => self.begin(arrival, ctx),
+            Entry::Wait(visitor) => self.wait(visitor, ctx),
+            Entry::Turned(refused) => self.turn_away(&refused, ctx),
+        }
     }
 }
 
@@ -384,6 +370,9 @@ impl StreamHandler<Inbound> for Socket {
         match inbound {
             // A client that we have sent off is not listened to any more.
             Inbound::Text(_) | Inbound::Binary(_) if self.closing => {}
+            Inbound::Text(bytes) | Inbound::Binary(bytes) if self.waiting.is_some() => {
+                self.on_first(&bytes, ctx);
+            }
             Inbound::Text(bytes) => self.pass_in_order(FromSocket::Text(bytes), ctx),
             Inbound::Binary(bytes) => self.pass(FromSocket::Binary(bytes)),
             Inbound::Ping(bytes) => {
@@ -409,7 +398,7 @@ impl StreamHandler<Inbound> for Socket {
             }
             Inbound::Garbled(why) => {
                 let reason = ReasonLabel { reason: "garbled_frames" };
-                self.engine.meters().client_errors.get_or_create(&reason).inc();
+                self.engine().meters().client_errors.get_or_create(&reason).inc();
                 self.close(CloseCode(1002), &why, ctx);
             }
         }
@@ -442,26 +431,6 @@ impl StreamHandler<Result<ws::Message, ProtocolError>> for Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_session_id_is_optional_but_never_odd() {
-        let wished = |query| wish(query).map_err(|error| error.code());
-        let nothing = Wish { id: None, back: None };
-        assert_eq!(wished(""), Ok(Wish { id: None, back: None }));
-        assert_eq!(wished("x=1&lastSeq=7"), Ok(nothing));
-        let id = wished("sessionId=a.b%3Ac").expect("valid").id;
-        assert_eq!(id.map(String::from).as_deref(), Some("a.b:c"));
-        for bad in
-            ["sessionId=", "sessionId=..%2Fx", "sessionId=a%20b", "sessionId=%ff", "resumeToken=x"]
-        {
-            assert_eq!(wished(bad), Err("bad_session_id"), "{bad}");
-        }
-        for bad in ["lastSeq=-1", "heardBytes=much"] {
-            assert_eq!(wished(bad), Err("bad_query"), "{bad}");
-        }
-        let back = wished("sessionId=a&resumeToken=t&lastSeq=7&heardBytes=9").expect("valid").back;
-        assert_eq!(back, Some(("t".into(), Seen { last_seq: 7, heard_bytes: Some(9) })));
-    }
 
     #[test]
     fn a_close_reason_is_cut_between_characters() {

@@ -7,21 +7,25 @@ use actix_web::{
     body::MessageBody,
     dev::{Service, ServiceResponse},
     http::{StatusCode, header},
+    middleware::from_fn,
     test::{self, TestRequest},
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde_json::Value;
-use voice_actors::{Engine, EngineConfig, Identity, Ports, Registry};
+use voice_actors::{Engine, EngineConfig, Identity, Party, PartyLimits, Ports, Registry};
 use voice_call::{FaultKind, Meters, SonicPort, SonicStream, StreamFault};
 use voice_catalog::{Catalog, Snapshot, SourceFile, Sources};
 use voice_sonic::ModelFamily;
 use voice_wire::server::Version;
 
-use crate::store::{MemoryShelf, Vault};
-
-use super::{State, headers, routes};
-use crate::wiring::AwsStatus;
+use super::{State, guard, headers, routes};
+use crate::{
+    access::Access,
+    config::AccessSettings,
+    store::{MemoryShelf, Vault},
+    wiring::AwsStatus,
+};
 
 struct NobodyThere;
 
@@ -66,10 +70,14 @@ fn state() -> Arc<State> {
         transcription: None,
         archive: None,
     };
+    let vault = Vault::in_memory(MemoryShelf::default(), &[0; 32]).expect("a vault");
+    let access = Access::new(&AccessSettings::default(), Arc::new(vault)).expect("access");
     let engine = Engine::new(EngineConfig::default(), ports, meters.clone(), identity.clone());
+    let (probe, limits) = (Duration::from_secs(10), PartyLimits::default());
     Arc::new(State {
+        access,
         engine,
-        registry: Registry::start(meters.clone(), Duration::from_secs(10), 0),
+        registry: Registry::start(meters.clone(), probe, 0, limits),
         catalog,
         metrics: super::metrics_of(&meters),
         meters,
@@ -96,6 +104,8 @@ async fn answer(state: &Arc<State>, request: TestRequest) -> ServiceResponse<imp
     let dir = page();
     let (shared, folder) = (state.clone(), dir.path().join("static"));
     let app = App::new()
+        .wrap(from_fn(guard::guard))
+        .wrap(headers::cors(state.clone()))
         .wrap(headers::security())
         .configure(move |config| routes(config, shared, &folder));
     let app = test::init_service(app).await;
@@ -245,7 +255,8 @@ async fn the_page_is_revalidated_by_its_etag() {
 #[actix_web::test]
 async fn a_call_is_refused_before_the_upgrade_with_a_reason() {
     let state = state();
-    let lease = state.registry.admit("live".parse().ok()).await.expect("admitted");
+    let lease =
+        state.registry.admit("live".parse().ok(), Party::default()).await.expect("admitted");
     let cases = [
         (TestRequest::get().uri("/sonic"), 426, "upgrade_required"),
         (TestRequest::post().uri("/sonic"), 405, "method_not_allowed"),

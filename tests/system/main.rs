@@ -6,6 +6,8 @@
 
 mod support;
 
+mod abuse;
+mod access;
 mod admission;
 mod bad_input;
 mod barge_in;
@@ -25,6 +27,7 @@ mod reload;
 mod remote_tools;
 mod renewal;
 mod resume;
+mod secrets;
 mod session_log;
 mod session_store;
 mod settings;

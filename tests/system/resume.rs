@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use voice_actors::Party;
 use voice_call::CallId;
 use voice_emulator::voice::{Accent, synthesize};
 
@@ -205,7 +206,7 @@ async fn without_a_token_a_call_that_waits_is_nobodys() {
     assert_eq!(status, 409);
     // A shutdown does not wait for it.
     let id: CallId = ticket.id.parse().expect("an id");
-    assert!(bench.server.registry().admit(Some(id)).await.is_err());
+    assert!(bench.server.registry().admit(Some(id), Party::default()).await.is_err());
     bench.server.registry().drain(Duration::from_secs(5)).await;
     assert_eq!(bench.ended("draining"), 1);
     bench.finish().await;

@@ -6,6 +6,7 @@ pub(crate) mod dice;
 pub(crate) mod house;
 pub(crate) mod langfuse;
 pub(crate) mod line;
+pub(crate) mod publisher;
 pub(crate) mod speech;
 pub(crate) mod store;
 pub(crate) mod task;

@@ -88,6 +88,8 @@ impl CallActor {
 
     /// Counts what was added to the usage of the process.
     pub(super) fn meter_usage(&self, added: TokenCounts) {
+        let cost = self.cost_of(added).unwrap_or(0.0);
+        self.tab.add(cost);
         self.engine.meters().count_tokens(
             [
                 ("input_speech", added.input_speech),
@@ -95,7 +97,7 @@ impl CallActor {
                 ("output_speech", added.output_speech),
                 ("output_text", added.output_text),
             ],
-            self.cost_of(added).unwrap_or(0.0),
+            cost,
         );
     }
 

@@ -53,6 +53,18 @@ impl CallActor {
         });
     }
 
+    /// The user has used up the budget of the day.
+    pub(super) fn end_for_budget(&mut self, ctx: &mut Context<Self>) {
+        if self.is_ending() || self.farewell.is_some() {
+            return;
+        }
+        tracing::info!("the budget of the user is used up");
+        let cue = "[The caller has no time left for today. Say so and goodbye in one short \
+                   sentence; the call ends now.]";
+        self.send_text(cue.into(), false);
+        self.say_farewell(EndReason::BudgetSpent, ctx);
+    }
+
     fn announce_limit(&mut self, left: Duration) {
         if left.is_zero() || self.is_ending() || !self.config().model.has_text_trigger() {
             return;

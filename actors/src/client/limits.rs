@@ -1,6 +1,6 @@
-//! How much a client may send: a token bucket for JSON messages.
+//! How much a client may send: a token bucket for JSON messages, and one for audio.
 //!
-//! A machine: no actix, no clock.
+//! Machines: no actix, no clock.
 
 use std::time::{Duration, Instant};
 
@@ -63,9 +63,80 @@ impl MessageLimit {
     }
 }
 
+/// Seconds of audio that may come at once: what a client has kept while its network was away.
+const AUDIO_BURST: f64 = 10.0;
+/// Seconds of audio per second after that. A voice makes one.
+const AUDIO_RATE: f64 = 2.0;
+/// Seconds of refused audio after which the client is beyond repair.
+const AUDIO_PATIENCE: f64 = 60.0;
+
+/// The bucket of a client's audio, in seconds of speech. Whoever sends faster than a voice can
+/// speak is no voice, and all of it would cost what speech costs.
+#[derive(Debug)]
+pub struct AudioLimit {
+    seconds: f64,
+    at: Instant,
+    told: Option<Instant>,
+    refused: f64,
+}
+
+impl AudioLimit {
+    /// A full bucket.
+    pub fn new(now: Instant) -> Self {
+        Self { seconds: AUDIO_BURST, at: now, told: None, refused: 0.0 }
+    }
+
+    /// Decides on audio of this duration.
+    pub fn judge(&mut self, duration: Duration, now: Instant) -> Verdict {
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.seconds = (self.seconds + elapsed * AUDIO_RATE).min(AUDIO_BURST);
+        let duration = duration.as_secs_f64();
+        if self.seconds >= duration {
+            self.seconds -= duration;
+            return Verdict::Accept;
+        }
+        self.refused += duration;
+        if self.refused > AUDIO_PATIENCE {
+            return Verdict::Close;
+        }
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY) {
+            return Verdict::RefuseQuietly;
+        }
+        self.told = Some(now);
+        Verdict::Refuse
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FRAME: Duration = Duration::from_millis(32);
+
+    #[test]
+    fn a_voice_is_never_too_fast_and_what_was_kept_may_come_at_once() {
+        let start = Instant::now();
+        let mut limit = AudioLimit::new(start);
+        let kept = (0..300).map(|_| limit.judge(FRAME, start));
+        assert!(kept.into_iter().all(|verdict| verdict == Verdict::Accept), "9.6 s");
+        let live = |frame| limit.judge(FRAME, start + FRAME * frame);
+        assert!((0..10_000).map(live).all(|verdict| verdict == Verdict::Accept));
+    }
+
+    #[test]
+    fn audio_at_many_times_real_time_is_dropped_told_and_then_closed() {
+        let start = Instant::now();
+        let mut limit = AudioLimit::new(start);
+        let verdicts: Vec<_> =
+            (0..4_000).map(|n| limit.judge(FRAME, start + FRAME * n / 8)).collect();
+        let count = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
+        // 16 s of the test: the burst, and two seconds of audio each second.
+        let accepted = count(Verdict::Accept) as f64 * FRAME.as_secs_f64();
+        assert!((40.0..43.0).contains(&accepted), "{accepted} s");
+        assert!((2..16).contains(&count(Verdict::Refuse)), "told once a second");
+        assert_eq!(verdicts.last(), Some(&Verdict::Close));
+    }
 
     #[test]
     fn a_burst_is_cut_and_the_client_is_told_once() {

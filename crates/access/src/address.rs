@@ -54,7 +54,7 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// Whom a limit by address counts as one: a whole network of IPv6, since every subscriber has
 /// one (RFC 6177).
-pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let bits = v6.to_bits() & !u128::from(u64::MAX);

@@ -14,10 +14,10 @@ mod rate;
 mod ticket;
 mod token;
 
-pub use address::{BadProxy, TrustedProxies};
+pub use address::{BadProxy, TrustedProxies, subscriber};
 pub use issuer::Issuer;
 pub use key::{ApiKeys, BadKey, NewKey};
-pub use origin::{AllowedOrigins, BadOrigin, OwnOrigin};
+pub use origin::{AllowedOrigins, BadOrigin, OwnOrigin, normal_origin};
 pub use principal::{Principal, Role, Roles, UnknownRole};
 pub use rate::{Rate, Rates, TooFast};
 pub use ticket::{Issued, Redeemed, TicketError, TicketKey, Tickets};

@@ -26,7 +26,7 @@ pub struct OwnOrigin<'a> {
 impl AllowedOrigins {
     /// Whether a page of `origin`, as a browser writes it, may come.
     pub fn allows(&self, origin: &str, own: Option<OwnOrigin<'_>>) -> bool {
-        let Some(origin) = normal(origin) else { return false };
+        let Some(origin) = normal_origin(origin) else { return false };
         self.lists(&origin) || own.is_some_and(|own| is_own(&origin, own))
     }
 
@@ -42,12 +42,12 @@ fn is_own(origin: &str, own: OwnOrigin<'_>) -> bool {
         Some(_) => &["http"],
         None => &["https", "http"],
     };
-    let own = |scheme: &&str| normal(&format!("{scheme}://{}", own.authority));
+    let own = |scheme: &&str| normal_origin(&format!("{scheme}://{}", own.authority));
     schemes.iter().filter_map(own).any(|own| own == origin)
 }
 
 /// An origin in the one way of writing it; `None` for whatever is none, `null` included.
-fn normal(text: &str) -> Option<String> {
+pub fn normal_origin(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();
     let own_port = match scheme.as_str() {
@@ -68,7 +68,7 @@ impl FromStr for AllowedOrigins {
     /// Origins with commas between them.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        let read = |entry: &str| normal(entry).ok_or_else(|| BadOrigin(entry.to_owned()));
+        let read = |entry: &str| normal_origin(entry).ok_or_else(|| BadOrigin(entry.to_owned()));
         entries.map(read).collect::<Result<_, _>>().map(Self)
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
-    rand,
+    hmac, rand,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,14 @@ pub struct TicketKey([u8; 32]);
 impl TicketKey {
     /// A key of the configuration, the same for all tasks.
     pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A key made of another one that all tasks have, for installations that configure one only.
+    pub fn derived(from: &[u8; 32]) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, from);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(hmac::sign(&key, PURPOSE).as_ref());
         Self(bytes)
     }
 

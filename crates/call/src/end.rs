@@ -11,6 +11,8 @@ pub enum EndReason {
     Inactivity,
     /// The call reached its longest duration.
     TimeLimit,
+    /// The user has used up what a day allows.
+    BudgetSpent,
     /// The caller was handed over to a human.
     Transferred,
     /// The assistant said goodbye and ended the call.
@@ -40,6 +42,7 @@ impl EndReason {
             Self::HungUp => "hung_up",
             Self::Inactivity => "inactivity",
             Self::TimeLimit => "time_limit",
+            Self::BudgetSpent => "budget_spent",
             Self::Transferred => "transferred",
             Self::Completed => "completed",
             Self::Draining => "draining",
@@ -58,6 +61,7 @@ impl EndReason {
             // The wording is part of the contract (`contract.md` §1, Behaviour).
             Self::Inactivity => (CloseCode(1000), "Inactivity timeout"),
             Self::TimeLimit => (CloseCode(1000), "Time limit"),
+            Self::BudgetSpent => (CloseCode(1008), "The budget is used up"),
             Self::Transferred => (CloseCode(1000), "Transferred to an agent"),
             Self::Completed => (CloseCode(1000), "Call completed"),
             Self::Draining => (CloseCode(1012), "The server is restarting"),

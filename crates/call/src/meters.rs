@@ -74,6 +74,10 @@ pub struct Meters {
     pub store_errors: Counter,
     /// Sockets that are open.
     pub open_sockets: Gauge,
+    /// Client sockets that have to bring a ticket yet.
+    pub waiting_sockets: Gauge,
+    /// Requests that were refused before any route saw them, by reason.
+    pub requests_refused: Family<ReasonLabel, Counter>,
     /// Streams to Nova Sonic that are open or being opened.
     pub open_streams: Gauge,
     /// Child actors that are alive.
@@ -153,6 +157,16 @@ impl Meters {
         r.register("parked_calls", "Calls that wait for their client", self.parked_calls.clone());
         r.register("resumes", "Returns of clients, by outcome", self.resumes.clone());
         r.register("store_errors", "Failures of the session store", self.store_errors.clone());
+        r.register(
+            "waiting_sockets",
+            "Client sockets that have to bring a ticket yet",
+            self.waiting_sockets.clone(),
+        );
+        r.register(
+            "requests_refused",
+            "Requests refused by the guard, by reason",
+            self.requests_refused.clone(),
+        );
         r.register("open_sockets", "Open client sockets", self.open_sockets.clone());
         r.register("open_streams", "Open Nova Sonic streams", self.open_streams.clone());
         r.register("live_children", "Live child actors", self.live_children.clone());

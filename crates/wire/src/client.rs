@@ -33,6 +33,26 @@ pub enum ClientMessage {
     Ping,
     /// `session_feedback`: the caller's opinion of the call.
     SessionFeedback(Feedback),
+    /// `authenticate`: the ticket of a client that presented none when it connected.
+    Authenticate(Ticket),
+}
+
+/// A one-time ticket. Not printable.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Ticket(String);
+
+impl Ticket {
+    /// For whoever checks it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ticket(…)")
+    }
 }
 
 /// The caller's opinion of the call.
@@ -113,7 +133,7 @@ pub enum FrameError {
     UnknownType(String),
 }
 
-const KNOWN: &str = "sessionConfig, textInput, ping, session_feedback";
+const KNOWN: &str = "sessionConfig, textInput, ping, session_feedback, authenticate";
 
 impl FrameError {
     /// The stable code of the error, as the client sees it.
@@ -170,6 +190,9 @@ impl Frame {
             "textInput" => ClientMessage::TextInput(read(value).map(|m: TextMessage| m.text)?),
             "ping" => ClientMessage::Ping,
             "session_feedback" => ClientMessage::SessionFeedback(read(value)?),
+            "authenticate" => {
+                ClientMessage::Authenticate(read(value).map(|m: TicketMessage| m.ticket)?)
+            }
             _ => return Err(FrameError::UnknownType(kind.chars().take(64).collect())),
         };
         Ok(Self::Message(message))
@@ -185,6 +208,11 @@ struct ConfigMessage {
 #[derive(Deserialize)]
 struct TextMessage {
     text: String,
+}
+
+#[derive(Deserialize)]
+struct TicketMessage {
+    ticket: Ticket,
 }
 
 /// Reads one message; an error names the path of the value that is wrong.
@@ -211,6 +239,18 @@ mod tests {
     fn audio_that_starts_like_json_is_audio() {
         let frame = Frame::from_binary(Bytes::from_static(&[b'{', b'"', 0xff, 0xfe]));
         assert!(matches!(frame, Ok(Frame::Audio(_))), "{frame:?}");
+    }
+
+    #[test]
+    fn a_ticket_is_read_and_never_printed() {
+        let frame = Frame::from_text(br#"{"type":"authenticate","ticket":"t-1"}"#);
+        let Ok(Frame::Message(ClientMessage::Authenticate(ticket))) = &frame else {
+            panic!("no ticket: {frame:?}");
+        };
+        assert_eq!(ticket.reveal(), "t-1");
+        assert!(!format!("{frame:?}").contains("t-1"));
+        let error = Frame::from_text(br#"{"type":"authenticate"}"#).expect_err("no ticket");
+        assert!(error.to_string().contains("ticket"), "{error}");
     }
 
     #[test]

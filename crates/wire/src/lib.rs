@@ -7,5 +7,5 @@
 pub mod client;
 pub mod server;
 
-pub use client::{ClientMessage, Feedback, Frame, FrameError, SessionConfig};
+pub use client::{ClientMessage, Feedback, Frame, FrameError, SessionConfig, Ticket};
 pub use server::{Role, ServerMessage};

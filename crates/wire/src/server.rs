@@ -171,6 +171,18 @@ pub enum ServerMessage {
         /// Whether the call is over.
         fatal: bool,
     },
+    /// There is no place now: an error that says when to come back.
+    #[serde(rename = "error")]
+    Busy {
+        /// Why.
+        message: String,
+        /// `busy`.
+        code: &'static str,
+        /// Always: there is no call.
+        fatal: bool,
+        /// When to try again.
+        retry_after_seconds: u32,
+    },
 }
 
 /// The language of a caller, as it was heard.

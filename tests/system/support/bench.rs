@@ -123,6 +123,7 @@ impl Bench {
             "hung_up",
             "inactivity",
             "time_limit",
+            "budget_spent",
             "transferred",
             "completed",
             "draining",

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, Message},
+    tungstenite::{self, Message, client::IntoClientRequest},
 };
 
 use super::{DEADLINE, line::Line};
@@ -34,6 +34,8 @@ pub(crate) struct Caller {
     sink: Arc<Mutex<Sink>>,
     incoming: mpsc::UnboundedReceiver<Seen>,
     reader: JoinHandle<()>,
+    /// The subprotocol that the server chose.
+    pub(crate) protocol: Option<String>,
     /// All that was seen so far.
     pub(crate) log: Vec<Seen>,
 }
@@ -51,7 +53,16 @@ impl Caller {
 
     /// Connects, or returns the refusal.
     pub(crate) async fn try_connect(url: &str) -> Result<Self, Box<tungstenite::Error>> {
-        let (socket, _) = connect_async(url).await.map_err(Box::new)?;
+        Self::try_connect_with(url).await
+    }
+
+    /// Connects with headers of its own, or returns the refusal.
+    pub(crate) async fn try_connect_with(
+        request: impl IntoClientRequest + Unpin,
+    ) -> Result<Self, Box<tungstenite::Error>> {
+        let (socket, answer) = connect_async(request).await.map_err(Box::new)?;
+        let protocol = answer.headers().get("sec-websocket-protocol");
+        let protocol = protocol.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (sink, mut stream) = socket.split();
         let (seen, incoming) = mpsc::unbounded_channel();
         let reader = tokio::spawn(async move {
@@ -76,7 +87,7 @@ impl Caller {
             }
             let _ = seen.send(closed);
         });
-        Ok(Self { sink: Arc::new(Mutex::new(sink)), incoming, reader, log: Vec::new() })
+        Ok(Self { sink: Arc::new(Mutex::new(sink)), incoming, reader, protocol, log: Vec::new() })
     }
 
     /// The status and body of a refused upgrade.

@@ -1,0 +1,100 @@
+//! Every route with who may ask it. What is not in here is asked by nobody but whoever may do
+//! something at all.
+//!
+//! The guard reads it, and so do the tests: each entry is tried with every kind of credential,
+//! and stands in the OpenAPI document.
+
+use actix_web::http::Method;
+use voice_access::{Role, Roles};
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Anybody.
+    Anybody,
+    /// Whoever has one of these roles.
+    One(&'static [Role]),
+    /// A WebSocket, which sees to it itself: a browser can send no header with it.
+    Door,
+}
+
+/// One route.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    /// As the router writes it.
+    pub(crate) pattern: &'static str,
+    pub(crate) who: Who,
+}
+
+const CALLER: Who = Who::One(&[Role::Caller, Role::Operator, Role::Editor]);
+const OPERATOR: Who = Who::One(&[Role::Operator]);
+/// Prompts and tools say how the assistant may be led, and where the systems behind it are.
+const EDITOR: Who = Who::One(&[Role::Operator, Role::Editor]);
+
+const fn get(pattern: &'static str, who: Who) -> Route {
+    Route { method: Method::GET, pattern, who }
+}
+
+const fn post(pattern: &'static str, who: Who) -> Route {
+    Route { method: Method::POST, pattern, who }
+}
+
+/// All of them, but for the files of the page, which anybody may have.
+pub(crate) const ROUTES: &[Route] = &[
+    get("/sonic", Who::Door),
+    get("/health", Who::Anybody),
+    get("/ready", Who::Anybody),
+    get("/metrics", OPERATOR),
+    get("/api/auth", Who::Anybody),
+    post("/api/ticket", CALLER),
+    get("/api/openapi.json", Who::Anybody),
+    get("/api/version", Who::Anybody),
+    get("/api/voices", CALLER),
+    get("/api/personas", CALLER),
+    get("/api/prompts", EDITOR),
+    get("/api/tools", EDITOR),
+    get("/api/workflows", CALLER),
+    get("/api/workflow/{id}", EDITOR),
+    get("/api/history", OPERATOR),
+    get("/api/history/{name}", OPERATOR),
+    get("/api/system/status", CALLER),
+];
+
+/// Who may ask for what the router knows as `pattern`.
+pub(crate) fn who(method: &Method, pattern: Option<&str>, path: &str) -> Who {
+    // HEAD tells no more than GET.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let mut known = ROUTES.iter().filter(|route| Some(route.pattern) == pattern);
+    match known.find(|route| route.method == *method) {
+        Some(route) => route.who,
+        // An unknown route of the API, or a method that it has not.
+        None if path.starts_with("/api") || ROUTES.iter().any(|r| r.pattern == path) => CALLER,
+        None => Who::Anybody,
+    }
+}
+
+impl Who {
+    /// Whether somebody with these roles may ask.
+    pub(crate) fn admits(self, roles: Roles) -> bool {
+        match self {
+            Self::Anybody | Self::Door => true,
+            Self::One(some) => some.iter().any(|role| roles.has(*role)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_listed_is_not_for_strangers() {
+        let who = |method, pattern, path| who(&method, pattern, path);
+        assert_eq!(who(Method::GET, Some("/health"), "/health"), Who::Anybody);
+        assert_eq!(who(Method::HEAD, Some("/metrics"), "/metrics"), OPERATOR);
+        assert_eq!(who(Method::DELETE, Some("/metrics"), "/metrics"), CALLER);
+        assert_eq!(who(Method::GET, None, "/api/anything"), CALLER);
+        assert_eq!(who(Method::GET, None, "/js/main.js"), Who::Anybody);
+        assert!(!OPERATOR.admits(Roles::from(Role::Caller)) && OPERATOR.admits(Roles::ALL));
+    }
+}
