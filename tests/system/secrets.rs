@@ -41,9 +41,23 @@ async fn no_secret_comes_out_of_a_full_run() {
     caller.final_line("assistant").await;
     caller.hang_up().await;
     let mut answers = String::new();
-    let paths = ["/health", "/ready", "/metrics", "/api/auth", "/api/version", "/api/voices",
-        "/api/personas", "/api/prompts", "/api/tools", "/api/workflows", "/api/history",
-        "/api/system/status", "/api/openapi.json", "/api/nothing", "/"];
+    let paths = [
+        "/health",
+        "/ready",
+        "/metrics",
+        "/api/auth",
+        "/api/version",
+        "/api/voices",
+        "/api/personas",
+        "/api/prompts",
+        "/api/tools",
+        "/api/workflows",
+        "/api/history",
+        "/api/system/status",
+        "/api/openapi.json",
+        "/api/nothing",
+        "/",
+    ];
     for path in paths {
         for credential in [made.key.as_str(), "wrong-canary-credential"] {
             let answer = client.get(url(path)).bearer_auth(credential).send().await;
@@ -54,8 +68,13 @@ async fn no_secret_comes_out_of_a_full_run() {
     task.ended().await;
     let log = task.log();
     assert!(log.lines().count() > 20 && answers.len() > 10_000, "there is something to search");
-    let own = [made.key.as_str(), &hash, &ticket, resume.as_str().expect("a token"),
-        "wrong-canary-credential"];
+    let own = [
+        made.key.as_str(),
+        &hash,
+        &ticket,
+        resume.as_str().expect("a token"),
+        "wrong-canary-credential",
+    ];
     for secret in PLANTED.iter().map(|(_, secret)| *secret).chain(own) {
         // What is public at the other side may be named by it, but not by us.
         assert!(!log.contains(secret), "{secret} is in the log");

@@ -88,7 +88,8 @@ impl Task {
     /// The body of a GET.
     pub(crate) async fn get(&self, path: &str) -> String {
         let mut tcp = TcpStream::connect(("127.0.0.1", self.port)).await.expect("a connection");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         tcp.write_all(request.as_bytes()).await.expect("a request");
         let mut answer = String::new();
         tcp.read_to_string(&mut answer).await.expect("an answer");
