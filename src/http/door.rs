@@ -83,7 +83,7 @@ pub(super) struct Visitor {
 /// What becomes of a visitor.
 pub(super) enum Entry {
     /// It has a call.
-    Call(Arrival),
+    Call(Box<Arrival>),
     /// It has to bring a ticket first.
     Wait(Visitor),
     /// It is told why not, after the upgrade.
@@ -123,7 +123,7 @@ pub(super) async fn open(state: &State, request: &HttpRequest) -> Result<Entry, 
         None if !access.is_guarded() => {
             let speaks = visitor.speaks;
             let entered = admit(state, visitor, &Principal::anybody()).await;
-            entered.map(Entry::Call).or_else(|refused| turn_away(refused, speaks))
+            entered.map(Box::new).map(Entry::Call).or_else(|refused| turn_away(refused, speaks))
         }
         None => wait(state, visitor).await,
     }
@@ -139,7 +139,7 @@ async fn enter(
     let checked = access.check(credential, visitor.origin.as_deref()).await;
     let principal = checked.map_err(|denied| guard::denied_at(access, visitor.address, &denied))?;
     let admitted = admit(state, visitor, &principal).await;
-    admitted.map(Entry::Call).or_else(|refused| turn_away(refused, speaks))
+    admitted.map(Box::new).map(Entry::Call).or_else(|refused| turn_away(refused, speaks))
 }
 
 /// Lets somebody in who waited and brings a ticket now.
@@ -160,7 +160,7 @@ async fn wait(state: &State, mut visitor: Visitor) -> Result<Entry, Refused> {
         && let Some((token, seen)) = visitor.wish.back.take()
         && let Ok(arrival) = come_back(state, &id, &token, seen, visitor.party(state, None)).await
     {
-        return Ok(Entry::Call(arrival));
+        return Ok(Entry::Call(Box::new(arrival)));
     }
     if state.meters.waiting_sockets.get() >= MAX_WAITING {
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "full", "too many wait here")

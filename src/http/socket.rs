@@ -358,7 +358,7 @@ impl Actor for Socket {
         ctx.set_mailbox_capacity(MAILBOX);
         ctx.add_stream(Messages::new(payload, self.gate.clone()));
         match entry {
-            Entry::Call(arrival) => self.begin(arrival, ctx),
+            Entry::Call(arrival) => self.begin(*arrival, ctx),
             Entry::Wait(visitor) => self.wait(visitor, ctx),
             Entry::Turned(refused) => self.turn_away(&refused, ctx),
         }

@@ -260,7 +260,7 @@ mod tests {
         parties.end(&first, 540);
         let (second, _) = begin(&mut parties, &user("a"), 540).expect("a minute is left");
         assert_eq!(parties.overdrawn(599), []);
-        assert_eq!(parties.overdrawn(600), [second.clone()], "in mid-call");
+        assert_eq!(parties.overdrawn(600), std::slice::from_ref(&second), "in mid-call");
         let refused = begin(&mut parties, &user("a"), 600).map(|_| ());
         assert_eq!(refused, Err(PartyRefusal::BudgetSpent));
         assert!(begin(&mut parties, &user("b"), 600).is_ok(), "everybody has a budget");
