@@ -45,6 +45,8 @@
  *   | ToolUse
  *   | ToolResult
  *   | TransferToAgent
+ *   | { type: 'workflow_update', currentStep: string }
+ *   | { type: 'workflowStatus', data: { activeStepId: string, workflowId: string, checks: Record<string, boolean> } }
  *   | { type: 'usage', data: unknown }
  *   | { type: 'token_usage', inputTokens: number, outputTokens: number, cost?: number, currency?: string }
  *   | { type: 'metadata', data: { detectedLanguage?: string, languageConfidence?: number, traceId?: string } }
@@ -52,7 +54,7 @@
  *   | { type: 'pong' }
  *   | { type: 'reconnecting' | 'reconnected', message: string }
  *   | { type: 'draining', deadlineMs: number }
- *   | { type: 'error', message: string, code?: string, fatal?: boolean }
+ *   | { type: 'error', message: string, code?: string, fatal?: boolean, retryAfterSeconds?: number }
  * )} ServerMessage
  */
 
@@ -63,12 +65,17 @@
  * @property {string} [brainMode]
  * @property {string} [voiceId]
  * @property {string} [personaId]
+ * @property {string[]} [selectedTools] none of them when empty
+ * @property {string[]} [linkedWorkflows]
+ * @property {'HIGH' | 'MEDIUM' | 'LOW'} [endpointingSensitivity] how soon a pause ends a turn
+ * @property {boolean} [inactivityEnabled] whether a silent caller is asked after
  * @property {string} [userTimezone] IANA name
  */
 
 /**
  * @typedef {{ type: 'sessionConfig', config: SessionConfig }
  *   | { type: 'textInput', text: string }
+ *   | { type: 'session_feedback', score: number, comment?: string }
  *   | { type: 'ping' }
  * } ClientMessage
  */

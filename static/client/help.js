@@ -48,6 +48,7 @@ const SERVER = {
   unknown_channel: ['The server does not know this channel', 'The call goes on as one from the web.'],
   unknown_voice: ['The server does not know this voice', 'It keeps the one it had. Reload the page to see which there are.'],
   protocol_violation: ['The server ended the call: the page broke the rules', 'Reload the page and call again.'],
+  busy: ['The server is full', 'Call again in a moment.'],
   internal_error: ['Something broke in the server', 'Call again. Its log says more.'],
   unsupported_brain_mode: ['This mode is not available', 'The call goes on with speech to speech.'],
 };
@@ -86,6 +87,13 @@ const CLOSED = {
   1013: ['The server is full', 'Call again in a moment.'],
 };
 
+/** @type {Record<string, [title: string, help: string]>} */
+const ACCESS = {
+  credential_needed: ['This server wants to know who you are', 'Enter an API key to go on.'],
+  credential_refused: ['The server does not accept this key', 'It may have expired or been withdrawn. Enter another one.'],
+  ticket_refused: ['The server lets nobody in now', 'This key may not hold calls, or holds too many. Call again in a moment.'],
+};
+
 /** These pass by themselves, unless the server has given up. */
 const PASSING = new Set(['service', 'content_filter', 'model_timeout', 'transport', 'open_timeout']);
 
@@ -99,6 +107,30 @@ export function describeServerError(code = 'error', message, fatal = false) {
   const [title, help] = SERVER[code] ?? ['The server reports a problem', message];
   const over = fatal && PASSING.has(code);
   return { code, title, help: over ? 'The call is over. Call again in a moment.' : help, tone: 'error' };
+}
+
+/**
+ * The server is full, and says when it may have a place.
+ *
+ * @param {number | undefined} seconds
+ * @returns {Trouble}
+ */
+export function describeBusy(seconds) {
+  const trouble = describeServerError('busy', '');
+  if (seconds) trouble.help = `Call again in ${Math.ceil(seconds)} s.`;
+  return trouble;
+}
+
+/**
+ * The client was not let in.
+ *
+ * @param {unknown} error an `AccessError`, or what `fetch` threw
+ * @returns {Trouble}
+ */
+export function describeRefusal(error) {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const words = ACCESS[code];
+  return words ? { code, title: words[0], help: words[1], tone: 'error' } : describeNoCall('unreachable');
 }
 
 /**

@@ -39,6 +39,7 @@ export class Playback {
   #stats = NOTHING_PLAYED;
   #flushNumber = 0;
   #flushedAt = 0;
+  #gain;
 
   /**
    * @param {AudioContext} context
@@ -51,7 +52,13 @@ export class Playback {
       outputChannelCount: [1],
     });
     this.analyser = new AnalyserNode(context, { fftSize: 256, smoothingTimeConstant: 0.6 });
-    this.#node.connect(this.analyser).connect(context.destination);
+    this.#gain = new GainNode(context);
+    // The analyser comes first: the eye sees the voice at any volume.
+    this.#node.connect(this.analyser).connect(this.#gain).connect(context.destination);
+    // A phone call, a sleep or another tab can suspend it.
+    context.onstatechange = () => {
+      if (context.state !== 'running' && context.state !== 'closed') void context.resume().catch(() => {});
+    };
     this.#node.port.onmessage = ({ data: { flush, ...report } }) => {
       const wasPlaying = this.#stats.state === 'playing';
       const lastFlushMs =
@@ -90,11 +97,35 @@ export class Playback {
     this.#node.port.postMessage({ flush: this.#flushNumber });
   }
 
+  /** @param {number} volume 0 … 1 */
+  setVolume(volume) {
+    // A step would click.
+    this.#gain.gain.setTargetAtTime(volume, this.#context.currentTime, 0.015);
+  }
+
+  /** Whether this browser lets a page choose the loudspeaker. */
+  static get canChoose() {
+    return 'setSinkId' in AudioContext.prototype;
+  }
+
+  /** @param {string} deviceId of an `audiooutput`; empty: the system's choice */
+  async useDevice(deviceId) {
+    if (!('setSinkId' in this.#context)) return;
+    const context = /** @type {AudioContext & { setSinkId(id: string): Promise<void> }} */ (this.#context);
+    await context.setSinkId(deviceId);
+  }
+
+  /** From a sample's release to the ear, as far as the browser knows. Milliseconds. */
+  get latencyMs() {
+    return (this.#context.baseLatency + (this.#context.outputLatency || 0)) * 1000;
+  }
+
   get stats() {
     return this.#stats;
   }
 
   close() {
+    this.#context.onstatechange = null;
     this.#node.port.onmessage = null;
     this.#node.disconnect();
     void this.#context.close();

@@ -11,10 +11,12 @@ export class Emitter {
    * @template {keyof Events} Name
    * @param {Name} name
    * @param {(detail: Events[Name]) => void} listener
+   * @returns {() => void} takes the listener off again
    */
   on(name, listener) {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners.add(listener));
+    return () => listeners.delete(listener);
   }
 
   /**

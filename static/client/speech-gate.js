@@ -16,6 +16,9 @@ const LOUD = 0.05;
 const ONSET_FRAMES = 3;
 const HANGOVER_FRAMES = 16;
 
+/** How long speech is over when the gate says so. Milliseconds. */
+export const HANGOVER = HANGOVER_FRAMES * 32;
+
 export class SpeechGate {
   #floor = QUIET / ABOVE_FLOOR;
   #loud = 0;

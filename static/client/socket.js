@@ -13,8 +13,14 @@ const MAX_UNSENT = 32 * 1024;
 /** Milliseconds between two `ping`s. */
 const PING_EVERY = 5_000;
 
-/** A server that says nothing for so long is out of reach. Milliseconds. */
+/** A server that leaves a ping unanswered for so long is out of reach. Milliseconds. */
 const SILENCE = 12_000;
+
+/** After a sleep the connection is probably gone, so less is waited for. Milliseconds. */
+const SILENCE_AFTER_SLEEP = 3_000;
+
+/** The figures of a line without a socket. */
+export const NO_SOCKET = { framesSent: 0, framesDropped: 0, framesReceived: 0, roundTripMs: NaN };
 
 /**
  * @typedef {object} SocketHandlers
@@ -28,27 +34,32 @@ const SILENCE = 12_000;
 export class SonicSocket {
   #socket;
   #handlers;
-  #heardAt = 0;
+  /** Since when a ping waits for any sign of life; 0 when none does. Wall clock: it goes on in a sleep. */
+  #unansweredSince = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #pings;
   #pingSentAt = 0;
-  #stats = { framesSent: 0, framesDropped: 0, framesReceived: 0, roundTripMs: NaN };
+  #tickedAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #afterSleep;
+  #stats = { ...NO_SOCKET };
 
   /**
    * @param {string} url
+   * @param {string[]} protocols
    * @param {SocketHandlers} handlers
    */
-  constructor(url, handlers) {
+  constructor(url, protocols, handlers) {
     this.#handlers = handlers;
-    this.#socket = new WebSocket(url);
+    this.#socket = new WebSocket(url, protocols);
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onopen = () => {
-      this.#heardAt = performance.now();
+      this.#tickedAt = Date.now();
       this.#pings = setInterval(() => this.#ping(), PING_EVERY);
       handlers.opened();
     };
     this.#socket.onmessage = ({ data }) => {
-      this.#heardAt = performance.now();
+      this.#unansweredSince = 0;
       if (typeof data !== 'string') {
         this.#stats.framesReceived += 1;
         handlers.audio(data);
@@ -59,7 +70,7 @@ export class SonicSocket {
       if (message) handlers.message(message);
     };
     this.#socket.onclose = ({ code, reason }) => {
-      clearInterval(this.#pings);
+      this.#rest();
       handlers.closed(code, reason);
     };
   }
@@ -95,7 +106,7 @@ export class SonicSocket {
 
   /** Hangs up. `closed` is not called any more. */
   close() {
-    clearInterval(this.#pings);
+    this.#rest();
     this.#socket.onmessage = null;
     this.#socket.onclose = null;
     this.#socket.onopen = () => this.#socket.close(1000);
@@ -104,20 +115,38 @@ export class SonicSocket {
 
   /** Leaves the socket to its fate: no close frame, which would mean to hang up. */
   abandon() {
-    clearInterval(this.#pings);
+    this.#rest();
     const socket = this.#socket;
     socket.onopen = socket.onmessage = socket.onclose = null;
     // One that is not open yet must not open any more: it would use up the token.
     if (socket.readyState === WebSocket.CONNECTING) socket.close();
   }
 
+  #rest() {
+    clearInterval(this.#pings);
+    clearTimeout(this.#afterSleep);
+  }
+
+  /**
+   * A tab in the background runs this late, which says nothing about the server: only a ping that
+   * was sent and is not answered does.
+   */
   #ping() {
-    if (performance.now() - this.#heardAt > SILENCE) {
+    const now = Date.now();
+    const slept = now - this.#tickedAt > PING_EVERY * 4;
+    this.#tickedAt = now;
+    if (this.#unansweredSince > 0 && now - this.#unansweredSince > SILENCE) {
       this.#handlers.silent();
       return;
     }
+    this.#unansweredSince ||= now;
     this.#pingSentAt = performance.now();
     this.send({ type: 'ping' });
+    if (!slept) return;
+    clearTimeout(this.#afterSleep);
+    this.#afterSleep = setTimeout(() => {
+      if (this.#unansweredSince > 0) this.#handlers.silent();
+    }, SILENCE_AFTER_SLEEP);
   }
 }
 

@@ -12,12 +12,13 @@
  *                                   user-speaking ──▶ thinking ──▶ assistant-speaking
  *                                          ▲                       │
  *                                          └────── interruption ───┘
- *   any of them: model stream lost ▶ reconnecting ▶ back; hang-up or close ▶ ended ▶ connecting
+ *   any of them: model stream lost ▶ reconnecting ▶ back; hang-up or close ▶ ended ▶ connecting;
+ *   held by the caller, or handed over to a person: on-hold whenever the assistant is silent
  */
 
 /**
  * @typedef {'idle' | 'connecting' | 'listening' | 'user-speaking' | 'thinking'
- *   | 'assistant-speaking' | 'reconnecting' | 'ended'} CallState
+ *   | 'assistant-speaking' | 'on-hold' | 'reconnecting' | 'ended'} CallState
  */
 
 /** @typedef {'idle' | 'connecting' | 'active' | 'reconnecting' | 'ended'} Link */
@@ -33,12 +34,15 @@ export class CallPhase {
   #link = 'idle';
   #callerSpeaks = false;
   #assistantSpeaks = false;
+  #isHeld = false;
+  #isTransferred = false;
   /** Until when an answer is expected; 0 when none is. */
   #answerDue = 0;
 
   /** @param {Link} link */
   setLink(link) {
     this.#link = link;
+    if (link === 'connecting') this.#isHeld = this.#isTransferred = false;
     if (link === 'active') return;
     this.#callerSpeaks = false;
     this.#assistantSpeaks = false;
@@ -66,6 +70,16 @@ export class CallPhase {
     this.#answerDue = 0;
   }
 
+  /** @param {boolean} held whether the caller wants to be left alone for a while */
+  setHeld(held) {
+    this.#isHeld = held;
+  }
+
+  /** A person takes over; until then the caller waits. */
+  transferred() {
+    this.#isTransferred = true;
+  }
+
   /**
    * The caller's turn is in words (spoken or typed), or a tool is at work for it.
    *
@@ -86,9 +100,11 @@ export class CallPhase {
    */
   state(now) {
     if (this.#link !== 'active') return this.#link;
+    if (this.#isHeld) return 'on-hold';
     // While the assistant speaks, sound in the microphone may be its echo; whether it was a
     // barge-in is the server's decision, which arrives as `interruption`.
     if (this.#assistantSpeaks) return 'assistant-speaking';
+    if (this.#isTransferred) return 'on-hold';
     if (this.#callerSpeaks) return 'user-speaking';
     if (now < this.#answerDue) return 'thinking';
     return 'listening';

@@ -13,7 +13,7 @@
  *   (closed)                           (closed)
  */
 
-import { SonicSocket } from './socket.js';
+import { NO_SOCKET, SonicSocket } from './socket.js';
 
 /** @import { ClientMessage, ServerMessage } from './messages.js' */
 
@@ -41,6 +41,8 @@ const RESTART = 1012;
 
 /**
  * @typedef {object} LinkHandlers
+ * @property {() => Promise<string[]>} protocols the subprotocols of the next connection
+ * @property {(error: unknown) => void} refused they could not be had for the first one
  * @property {() => void} opened the first connection is there
  * @property {(message: ServerMessage) => void} message
  * @property {(pcm: ArrayBuffer) => void} audio
@@ -52,8 +54,11 @@ const RESTART = 1012;
 export class CallLink {
   #url;
   #handlers;
-  /** @type {SonicSocket} */
-  #socket;
+  /** Absent while the subprotocols of the next one are fetched. @type {SonicSocket | null} */
+  #socket = null;
+  #isClosed = false;
+  /** Which attempt to connect is the present one. */
+  #attempt = 0;
   #sessionId = '';
   #token = '';
   #lastSeq = 0;
@@ -61,7 +66,7 @@ export class CallLink {
   #wasOpen = false;
   /** When the connection was lost; 0 while it is there. */
   #lostAt = 0;
-  #attempts = 0;
+  #failures = 0;
   #returns = 0;
   /** @type {ArrayBuffer[]} */
   #kept = [];
@@ -80,25 +85,25 @@ export class CallLink {
   constructor(url, handlers) {
     this.#url = url;
     this.#handlers = handlers;
-    this.#socket = this.#connect(url);
+    void this.#connect(url);
     addEventListener('offline', this.#onOffline);
     addEventListener('online', this.#onOnline);
   }
 
   get stats() {
-    return { ...this.#socket.stats, returns: this.#returns };
+    return { ...(this.#socket?.stats ?? NO_SOCKET), returns: this.#returns };
   }
 
   /** @param {ClientMessage} message */
   send(message) {
-    if (this.#lostAt === 0) this.#socket.send(message);
+    if (this.#lostAt === 0) this.#socket?.send(message);
     else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(message);
   }
 
   /** @param {ArrayBuffer} pcm 16 kHz PCM16 */
   sendAudio(pcm) {
     if (this.#lostAt === 0 && this.#kept.length === 0) {
-      this.#socket.sendAudio(pcm);
+      this.#socket?.sendAudio(pcm);
       return;
     }
     // Behind what is kept, so that the order stays.
@@ -111,15 +116,29 @@ export class CallLink {
   /** Hangs up. `closed` is not called any more. */
   close() {
     this.#forget();
-    this.#socket.close();
+    this.#socket?.close();
   }
 
-  /**
-   * @param {string} url
-   * @returns {SonicSocket}
-   */
-  #connect(url) {
-    return new SonicSocket(url, {
+  /** @param {string} url */
+  async #connect(url) {
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    this.#socket = null;
+    let protocols;
+    try {
+      protocols = await this.#handlers.protocols();
+    } catch (error) {
+      if (attempt !== this.#attempt || this.#isClosed) return;
+      if (this.#lostAt !== 0) {
+        this.#giveUp();
+        return;
+      }
+      this.#forget();
+      this.#handlers.refused(error);
+      return;
+    }
+    if (attempt !== this.#attempt || this.#isClosed) return;
+    this.#socket = new SonicSocket(url, protocols, {
       opened: () => {
         if (this.#wasOpen) return;
         this.#wasOpen = true;
@@ -151,7 +170,7 @@ export class CallLink {
   #return(resumed) {
     clearTimeout(this.#timer);
     this.#lostAt = 0;
-    this.#attempts = 0;
+    this.#failures = 0;
     this.#returns += 1;
     if (resumed) {
       this.#sendKept();
@@ -164,12 +183,12 @@ export class CallLink {
       this.#keptBytes = 0;
       this.#handlers.opened();
     }
-    for (const message of this.#waiting.splice(0)) this.#socket.send(message);
+    for (const message of this.#waiting.splice(0)) this.#socket?.send(message);
   }
 
   /** Sends what is kept as far as the network takes it; the rest goes with the next frames. */
   #sendKept() {
-    while (this.#kept.length > 0 && this.#socket.hasRoom) {
+    while (this.#kept.length > 0 && this.#socket?.hasRoom) {
       const frames = [];
       let bytes = 0;
       while (this.#kept[0] && (bytes === 0 || bytes + this.#kept[0].byteLength <= PIECE)) {
@@ -206,7 +225,7 @@ export class CallLink {
   #lose() {
     if (this.#lostAt !== 0 || !this.#token) return;
     this.#lostAt = performance.now();
-    this.#socket.abandon();
+    this.#socket?.abandon();
     this.#handlers.lost();
     this.#retry();
   }
@@ -218,38 +237,40 @@ export class CallLink {
       this.#handlers.closed(ABNORMAL, '', true);
       return;
     }
-    const pause = PAUSES[Math.min(this.#attempts, PAUSES.length - 1)] ?? 0;
-    this.#attempts += 1;
-    this.#timer = setTimeout(() => this.#attempt(), pause);
+    const pause = PAUSES[Math.min(this.#failures, PAUSES.length - 1)] ?? 0;
+    this.#failures += 1;
+    this.#timer = setTimeout(() => this.#tryAgain(), pause);
   }
 
   #retryNow() {
     if (this.#lostAt === 0) return;
     clearTimeout(this.#timer);
-    this.#socket.abandon();
-    this.#attempt();
+    this.#socket?.abandon();
+    this.#tryAgain();
   }
 
-  #attempt() {
+  #tryAgain() {
     const query = new URLSearchParams({
       sessionId: this.#sessionId,
       resumeToken: this.#token,
       lastSeq: String(this.#lastSeq),
       heardBytes: String(this.#heardBytes),
     });
-    this.#socket = this.#connect(`${this.#url}?${query}`);
+    void this.#connect(`${this.#url}?${query}`);
     // Once it is open it has used the token up: then only its silence counts.
     this.#timer = setTimeout(() => {
-      if (!this.#socket.isOpen) this.#giveUp();
+      if (!this.#socket?.isOpen) this.#giveUp();
     }, OPEN_WITHIN);
   }
 
   #giveUp() {
-    this.#socket.abandon();
+    this.#attempt += 1;
+    this.#socket?.abandon();
     this.#retry();
   }
 
   #forget() {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     removeEventListener('offline', this.#onOffline);
     removeEventListener('online', this.#onOnline);

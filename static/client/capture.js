@@ -28,16 +28,24 @@ export class Capture {
   /**
    * Asks for the microphone and starts.
    *
+   * @param {string} deviceId of an `audioinput`; empty: the system's choice
    * @param {FrameHandler} onFrame
    * @param {() => void} onLost the device was unplugged, or the permission withdrawn
    * @returns {Promise<Capture>} rejects with the error of `getUserMedia`
    */
-  static async open(onFrame, onLost) {
+  static async open(deviceId, onFrame, onLost) {
     if (!navigator.mediaDevices) {
       throw Object.assign(new Error('no secure context'), { name: 'InsecureContext' });
     }
     const stream = await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+      audio: {
+        channelCount: 1,
+        echoCancellation: true,
+        noiseSuppression: true,
+        autoGainControl: true,
+        // Not `exact`: a device that is gone is no reason to have none.
+        ...(deviceId && { deviceId }),
+      },
     });
     try {
       const { context, source } = connect(stream);
@@ -53,6 +61,9 @@ export class Capture {
       for (const track of stream.getAudioTracks()) track.onended = onLost;
       source.connect(node);
       source.connect(analyser);
+      context.onstatechange = () => {
+        if (context.state !== 'running' && context.state !== 'closed') void context.resume().catch(() => {});
+      };
       await context.resume();
       return capture;
     } catch (error) {
@@ -80,6 +91,7 @@ export class Capture {
   }
 
   close() {
+    this.#context.onstatechange = null;
     for (const track of this.#stream.getTracks()) track.stop();
     void this.#context.close();
   }
