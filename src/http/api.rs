@@ -1,9 +1,9 @@
-//! `/api`: what the page asks before a call (`contract.md` §3). Read only.
+//! `/api`: what the pages ask, and the one thing they do: hang up (`contract.md` §3).
 
 use actix_web::{
     HttpResponse, Responder,
     dev::HttpServiceFactory,
-    http::header::CACHE_CONTROL,
+    http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL},
     middleware::DefaultHeaders,
     web::{self, Data, Path},
 };
@@ -14,7 +14,7 @@ use voice_catalog::{Prompt, PromptKind};
 use super::{
     State,
     error::{Refused, not_found},
-    history,
+    history, operator, setup,
 };
 
 /// The routes below `/api`; an unknown one is a JSON 404.
@@ -22,6 +22,7 @@ pub(super) fn scope() -> impl HttpServiceFactory {
     web::scope("/api")
         .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
         .route("/version", web::get().to(version))
+        .route("/auth", web::get().to(auth))
         .route("/voices", web::get().to(voices))
         .route("/personas", web::get().to(personas))
         .route("/prompts", web::get().to(prompts))
@@ -30,6 +31,9 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .route("/workflow/{id}", web::get().to(workflow))
         .route("/history", web::get().to(history::list))
         .route("/history/{name}", web::get().to(history::file))
+        .route("/calls", web::get().to(operator::calls))
+        .route("/calls/{id}", web::delete().to(operator::hang_up))
+        .route("/setup", web::get().to(setup::report))
         .route("/system/status", web::get().to(status))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))
 }
@@ -43,6 +47,14 @@ struct Choice<'a> {
 
 async fn version(state: Data<State>) -> impl Responder {
     HttpResponse::Ok().json(&state.identity.version)
+}
+
+/// What a client has to show to be let in: nothing, while there is no authentication. Pages of
+/// other origins, which embed the client, may ask as well.
+async fn auth() -> impl Responder {
+    HttpResponse::Ok()
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .json(json!({"required": false}))
 }
 
 async fn voices(state: Data<State>) -> impl Responder {

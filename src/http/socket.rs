@@ -45,6 +45,9 @@ use super::{
 /// Frames that may wait for the socket: more than 200 ms of playout and a burst of messages.
 const MAILBOX: usize = 64;
 
+/// The subprotocol that is answered to.
+pub(super) const PROTOCOL: &str = "voice.v1";
+
 /// How soon a message that found no room is tried again.
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -129,10 +132,10 @@ async fn accept(
     payload: Payload,
 ) -> Result<HttpResponse, Refused> {
     let wish = wish(request.query_string())?;
-    let mut response = ws::handshake(request).map_err(refuse_handshake)?;
+    // A browser gives up when it offers subprotocols and none is answered to.
+    let mut response = ws::handshake_with_protocols(request, &[PROTOCOL]).map_err(refuse_handshake)?;
     let arrival = arrive(state, wish).await.map_err(refuse_call)?;
-    let tcp = request.conn_data::<TcpHandle>().map(|handle| Arc::downgrade(&handle.0));
-    let socket = Socket::new(state.engine.clone(), arrival, payload, Cut(tcp.unwrap_or_default()));
+    let socket = Socket::new(state.engine.clone(), arrival, payload, Cut::of(request));
     // The context insists on a stream of its own decoding; ours is added in `started`.
     let unused = futures::stream::pending::<Result<Bytes, PayloadError>>();
     Ok(response.streaming(WebsocketContext::create(socket, unused)))
@@ -189,7 +192,7 @@ fn wish(query: &str) -> Result<Wish, Refused> {
     Ok(Wish { id, back })
 }
 
-fn refuse_handshake(error: HandshakeError) -> Refused {
+pub(super) fn refuse_handshake(error: HandshakeError) -> Refused {
     match error {
         HandshakeError::GetMethodRequired => Refused::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -228,10 +231,16 @@ fn refuse_call(refusal: Refusal) -> Refused {
 /// Shuts the TCP socket down, if it is still there. Weak, so that a call which outlives its
 /// connection does not keep the descriptor.
 #[derive(Clone, Default)]
-struct Cut(Weak<socket2::Socket>);
+pub(super) struct Cut(Weak<socket2::Socket>);
 
 impl Cut {
-    fn now(&self) {
+    /// Of the connection that a request came over.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let tcp = request.conn_data::<TcpHandle>().map(|handle| Arc::downgrade(&handle.0));
+        Self(tcp.unwrap_or_default())
+    }
+
+    pub(super) fn now(&self) {
         if let Some(socket) = self.0.upgrade() {
             // The one failure is a connection that is gone already.
             let _ = socket.shutdown(std::net::Shutdown::Both);

@@ -57,19 +57,19 @@ const SERVER = {
 const MICROPHONE = {
   NotAllowedError: [
     'No permission for the microphone',
-    'You can type, and the assistant still speaks. To talk, allow the microphone in the address bar and press “Use microphone”.',
+    'You can type, and the assistant still speaks. To talk, allow the microphone in the address bar and press “Use mic”.',
   ],
   NotFoundError: [
     'No microphone found',
-    'You can type, and the assistant still speaks. To talk, plug in a microphone and press “Use microphone”.',
+    'You can type, and the assistant still speaks. To talk, plug in a microphone and press “Use mic”.',
   ],
   NotReadableError: [
     'The microphone is in use elsewhere',
-    'You can type, and the assistant still speaks. Close the other program and press “Use microphone”.',
+    'You can type, and the assistant still speaks. Close the other program and press “Use mic”.',
   ],
   Lost: [
     'The microphone is gone',
-    'It was unplugged, or its permission was withdrawn. Go on by typing, or press “Use microphone”.',
+    'It was unplugged, or its permission was withdrawn. Go on by typing, or press “Use mic”.',
   ],
   InsecureContext: [
     'The browser gives no microphone to this address',

@@ -11,12 +11,12 @@ Object.assign(globalThis, {
   sampleRate: 24_000,
 });
 
-const js = (path) => import(new URL(`../../static/js/${path}`, import.meta.url).href);
-const { CallPhase } = await js('call/phase.js');
-const { SpeechGate } = await js('audio/speech-gate.js');
-const { JitterBuffer } = await js('audio/playback-worklet.js');
-const { Resampler } = await js('audio/capture-worklet.js');
-const help = await js('call/help.js');
+const js = (path) => import(new URL(`../../static/${path}`, import.meta.url).href);
+const { CallPhase } = await js('client/phase.js');
+const { SpeechGate } = await js('client/speech-gate.js');
+const { JitterBuffer } = await js('client/playback-worklet.js');
+const { Resampler } = await js('client/capture-worklet.js');
+const help = await js('client/help.js');
 
 test('a turn goes from listening over speech and thinking to the answer', () => {
   const phase = new CallPhase();

@@ -6,7 +6,7 @@
  * only with sound, slowly. The colour is the canvas's CSS colour, so it follows state and theme.
  */
 
-/** @import { CallState } from '../call/phase.js' */
+/** @import { CallState } from '../../client/phase.js' */
 
 const BARS = 84;
 
@@ -111,6 +111,8 @@ export class Ring {
         const wave = Math.sin(2 * Math.PI * (angle * 3 - time * 0.55));
         return 0.06 + 0.3 * Math.max(0, wave) ** 2;
       }
+      case 'on-hold':
+        return 0.05 + 0.03 * Math.max(0, Math.sin(time * 1.6));
       case 'listening':
         return 0.07 + 0.045 * Math.sin(2 * Math.PI * (angle * 2 - time * 0.22));
       default:
@@ -126,7 +128,7 @@ export class Ring {
    */
   #sound(i, bins) {
     if (bins === 0) return 0;
-    if (this.#state === 'thinking' || this.#state === 'connecting') return 0;
+    if (this.#state === 'thinking' || this.#state === 'connecting' || this.#state === 'on-hold') return 0;
     const half = BARS / 2;
     const from = i <= half ? i : BARS - i;
     const bin = 1 + Math.floor((from / half) ** 1.25 * (bins - 1));

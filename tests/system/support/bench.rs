@@ -125,6 +125,7 @@ impl Bench {
             "time_limit",
             "transferred",
             "completed",
+            "operator",
             "draining",
             "client_protocol",
             "client_stalled",
