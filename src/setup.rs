@@ -172,7 +172,9 @@ fn recording(config: &ServerConfig) -> Part {
     let (standing, says) = match (archive.record, kept) {
         (true, true) => (Standing::On, "Every call is recorded unless its persona says no."),
         (true, false) => (Standing::Note, "RECORDING is on, but SESSION_LOG keeps nothing."),
-        (false, _) => (Standing::Off, "Only calls whose persona says so. RECORDING=on records all."),
+        (false, _) => {
+            (Standing::Off, "Only calls whose persona says so. RECORDING=on records all.")
+        }
     };
     Part {
         id: "recording",

@@ -10,8 +10,8 @@
  * ticket of a connection), `call` (the `VoiceS2S` behind it). Events: `state`, `message` and
  * `trouble`, with the detail of the same event of `VoiceS2S`.
  *
- * Its colours are the custom properties `--voice-s2s-accent`, `--voice-s2s-surface` and
- * `--voice-s2s-ink`; its parts are `button`, `state` and `lines`.
+ * Its colours are the custom properties `--voice-s2s-accent`, `--voice-s2s-on-accent`,
+ * `--voice-s2s-surface` and `--voice-s2s-ink`; its parts are `button`, `state` and `lines`.
  */
 
 import { VoiceS2S } from './voice-s2s.js';
@@ -37,7 +37,8 @@ const LINES = 3;
 
 const STYLE = `
   :host {
-    --accent: var(--voice-s2s-accent, #0b7150);
+    --accent: var(--voice-s2s-accent, light-dark(#0b7150, #57d3a5));
+    --on-accent: var(--voice-s2s-on-accent, light-dark(#fff, #12120f));
     --surface: var(--voice-s2s-surface, Canvas);
     --ink: var(--voice-s2s-ink, CanvasText);
     display: inline-block;
@@ -53,7 +54,7 @@ const STYLE = `
     border: 0;
     border-radius: 999px;
     background: var(--accent);
-    color: #fff;
+    color: var(--on-accent);
     cursor: pointer;
     font: inherit;
     font-weight: 600;

@@ -48,10 +48,7 @@ fn queue_of(state: &State, name: &str, queue: Queue) -> Value {
 }
 
 /// Hangs up. The call ends in order, and its log says who ended it.
-pub(super) async fn hang_up(
-    state: Data<State>,
-    id: Path<String>,
-) -> Result<HttpResponse, Refused> {
+pub(super) async fn hang_up(state: Data<State>, id: Path<String>) -> Result<HttpResponse, Refused> {
     let id: CallId = id.parse().map_err(|error| {
         Refused::new(StatusCode::BAD_REQUEST, "bad_session_id", format!("id: {error}"))
     })?;

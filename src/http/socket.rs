@@ -133,7 +133,8 @@ async fn accept(
 ) -> Result<HttpResponse, Refused> {
     let wish = wish(request.query_string())?;
     // A browser gives up when it offers subprotocols and none is answered to.
-    let mut response = ws::handshake_with_protocols(request, &[PROTOCOL]).map_err(refuse_handshake)?;
+    let mut response =
+        ws::handshake_with_protocols(request, &[PROTOCOL]).map_err(refuse_handshake)?;
     let arrival = arrive(state, wish).await.map_err(refuse_call)?;
     let socket = Socket::new(state.engine.clone(), arrival, payload, Cut::of(request));
     // The context insists on a stream of its own decoding; ours is added in `started`.

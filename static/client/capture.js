@@ -64,7 +64,8 @@ export class Capture {
       context.onstatechange = () => {
         if (context.state !== 'running' && context.state !== 'closed') void context.resume().catch(() => {});
       };
-      await context.resume();
+      // Not awaited: a machine without a loudspeaker would hold up the whole call.
+      void context.resume().catch(() => {});
       return capture;
     } catch (error) {
       for (const track of stream.getTracks()) track.stop();

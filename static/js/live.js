@@ -50,7 +50,7 @@ const monitor = new MonitorLink({
     board.take(message);
     table.render(board.calls);
     listen.take(message);
-    if (said.dataset.state === 'waiting' || said.dataset.state === 'trouble') state('live', 'Live');
+    if (said.dataset.state === 'waiting' || said.dataset.state === 'trouble') state('live', 'Connected');
   },
   lost: () => state('trouble', 'The connection was lost; it is tried again'),
 });
@@ -61,7 +61,7 @@ async function ask() {
     tiles.show(answer);
     gauges.show(answer.queues);
     if (answer.draining) state('draining', 'Draining: the server stops when its calls have ended');
-    else if (said.dataset.state === 'draining') state('live', 'Live');
+    else if (said.dataset.state === 'draining') state('live', 'Connected');
   } catch (error) {
     const isForbidden = error instanceof Refused && error.status === 403;
     state('trouble', isForbidden ? 'Your key may not see calls' : 'The server cannot be reached');

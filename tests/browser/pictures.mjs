@@ -7,7 +7,7 @@
 
 import { mkdirSync } from 'node:fs';
 
-import { ARTIFACTS, closeBrowser, launch, open, say, SERVER_URL, state, text } from './support.mjs';
+import { ARTIFACTS, breakable, closeBrowser, launch, open, say, SERVER_URL, state, text } from './support.mjs';
 
 const SIZES = [
   { width: 390, height: 844 },
@@ -100,6 +100,19 @@ await visit('talk-voice', at(''), { permissions: ['microphone'] }, async (page) 
   await take(page, 'talk-voice');
   await page.click('#talk');
 });
+const network = await breakable(SERVER_URL);
+await visit('talk-reconnecting', network.url, { permissions: ['microphone'] }, async (page) => {
+  await page.click('#talk');
+  await text(page, '.line.is-assistant .line-text');
+  network.cut();
+  await state(page, 'reconnecting');
+  await take(page, 'talk-reconnecting');
+  await page.click('#talk');
+  await page.click('#talk');
+  await page.waitForSelector('.notice.is-error');
+  await take(page, 'talk-unreachable');
+});
+await network.close();
 await visit('history', at('history'), {}, async (page) => {
   await page.waitForSelector('.call');
   await take(page, 'history-list');

@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 export const SERVER_URL = required('SERVER_URL');
-const CALLER_WAV = required('CALLER_WAV');
+const CALLER_WAV = process.env.CALLER_WAV ?? '';
 export const PATIENCE = Number(process.env.PATIENCE ?? 30_000);
 export const ARTIFACTS = fileURLToPath(new URL('../artifacts/', import.meta.url));
 
@@ -29,6 +29,7 @@ let browser;
 
 /** Starts the browser with a microphone that plays the caller's WAV. */
 export async function launch() {
+  if (!CALLER_WAV) throw new Error('CALLER_WAV is not set; see the head of this file');
   mkdirSync(ARTIFACTS, { recursive: true });
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',

@@ -106,7 +106,7 @@ export class Replay {
       fact('Persona', settings.persona ? words(settings.persona.replace(/^persona-/, '')) : '–'),
       fact('Voice', settings.voice ? words(settings.voice) : '–'),
       fact('Answer, median', wait(latency.firstAudioMs?.p50)),
-      fact('95 of 100', wait(latency.firstAudioMs?.p95)),
+      fact('Answer, slowest 5 %', wait(latency.firstAudioMs?.p95)),
       fact('Tokens', tokens),
       fact('Cost', money(usage.cost, usage.currency)),
       ...(log.feedback?.score === undefined ? [] : [fact('Rated', `${log.feedback.score} of 5`)]),

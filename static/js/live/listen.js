@@ -10,7 +10,7 @@ import { byId, icon, make, valueTable, words } from '../dom.js';
 export class Listen {
   #board;
   #place = byId('listen', HTMLElement);
-  #title = byId('listen-title', HTMLElement);
+  #name = byId('listen-name', HTMLElement);
   #scroller = byId('listen-scroller', HTMLElement);
   #list = byId('listen-lines', HTMLOListElement);
   #id = '';
@@ -75,7 +75,7 @@ export class Listen {
     this.#lines.clear();
     this.#tools.clear();
     this.#list.replaceChildren();
-    this.#title.textContent = `What is said in ${this.#id}`;
+    this.#name.textContent = this.#id;
     for (const line of call?.lines ?? []) this.#show(line);
     if (!call) this.#remark('The call is over.');
     this.#scroller.scrollTop = this.#scroller.scrollHeight;

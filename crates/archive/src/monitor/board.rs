@@ -422,9 +422,11 @@ fn next_state(now: State, event: &Event, idle: bool) -> State {
             (Speaker::User, false) => State::Caller,
             (Speaker::User, true) => State::Thinking,
             (Speaker::Assistant, false) => State::Assistant,
+            // What was cut off is complete when somebody speaks already.
+            (Speaker::Assistant, true) if line.interrupted && now != State::Assistant => now,
             (Speaker::Assistant, true) => State::Listening,
         },
-        Event::BargeIn => State::Caller,
+        Event::BargeIn if now == State::Assistant => State::Caller,
         Event::ToolCalled { .. } => State::Tool,
         Event::ToolAnswered { .. } if idle && now == State::Tool => State::Thinking,
         Event::Turn(_) if now == State::Assistant => State::Listening,
@@ -463,6 +465,12 @@ mod tests {
     fn line(id: &str, role: Speaker, text: &str, is_final: bool) -> Event {
         let (id, text) = (id.to_owned(), text.to_owned());
         Event::Line(Line { id, role, text, is_final, interrupted: false, heard: None })
+    }
+
+    fn cut(id: &str, text: &str) -> Event {
+        let (id, text) = (id.to_owned(), text.to_owned());
+        let role = Speaker::Assistant;
+        Event::Line(Line { id, role, text, is_final: true, interrupted: true, heard: None })
     }
 
     /// A board with the call `a` since 1,000, told to watchers.
@@ -506,6 +514,9 @@ mod tests {
             ),
             (line("a1", Speaker::Assistant, "It is", false), State::Assistant),
             (Event::BargeIn, State::Caller),
+            (cut("a1", "It is"), State::Caller),
+            (line("u2", Speaker::User, "stop", true), State::Thinking),
+            (Event::BargeIn, State::Thinking),
             (Event::Connection { state: "lost".into() }, State::Away),
             (line("a1", Speaker::Assistant, "It is", true), State::Away),
             (Event::Connection { state: "back".into() }, State::Listening),
@@ -526,8 +537,7 @@ mod tests {
             let updates = board.apply("a", &at(2_000, event));
             serde_json::to_value(updates.first().expect("an update")).expect("JSON")
         };
-        let turn =
-            Turn { first_audio_ms: Some(700), whole_ms: Some(1_900), ..Turn::default() };
+        let turn = Turn { first_audio_ms: Some(700), whole_ms: Some(1_900), ..Turn::default() };
         assert_eq!(
             first(Event::Turn(turn)),
             json!({"type": "sbc_latency", "callId": "a", "ttft_ms": 700, "latency_ms": 1_900})
