@@ -43,13 +43,13 @@ for (const name of PAGES) {
       /** @type {number[]} */
       const paints = [];
       let weight = { bytes: 0, answers: 0 };
-      // The quickest of three: other programs work on the same machine.
+      // The quickest of three: other programs work on the same machine. The first has no cache.
       for (let visits = 0; visits < 3; visits += 1) {
-        await page.goto(at(name));
+        if (visits > 0) await page.reload();
         await page.waitForSelector('#backend:not([hidden])');
         await page.waitForLoadState('networkidle');
         paints.push(await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN));
-        weight = await page.evaluate(() => {
+        weight = visits > 0 ? weight : await page.evaluate(() => {
           const loaded = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
           return { bytes: loaded.reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0), answers: loaded.length };
         });
@@ -135,7 +135,9 @@ test('an operator sees a call live, reads along, and hangs up', async () => {
 test('a call of the past is found, read, heard and downloaded', async () => {
   const call = await open('history-caller', {});
   const { page } = call;
-  const words = `Do you have a branch in Liverpool ${Date.now()}?`;
+  // A town that no other call has named.
+  const town = `Liverpool-${Math.random().toString(36).replace(/[^a-z]/g, '')}`;
+  const words = `Do you have a branch in ${town}?`;
   try {
     await page.click('#talk');
     await text(page, '.line.is-assistant .line-text');
@@ -146,16 +148,16 @@ test('a call of the past is found, read, heard and downloaded', async () => {
     const chip = page.locator('.nav a', { hasText: 'History' });
     await chip.click();
     // The log reaches its store a moment after the call.
-    const found = page.locator('.call', { hasText: 'Liverpool' }).first();
+    const found = page.locator('.call', { hasText: town });
     await page.waitForSelector('#count:not(:empty)');
     while (!(await found.isVisible())) {
       await page.reload();
       await page.waitForSelector('#count:not(:empty)');
     }
-    await page.fill('#search', 'liverpool');
+    await page.fill('#search', town.toLowerCase());
     await page.waitForFunction(() => document.querySelectorAll('.call').length === 1);
     await found.click();
-    await page.waitForSelector('.replay .line.is-user:has-text("Liverpool")');
+    await page.waitForSelector('.replay .line.is-user:has-text("Liverpool-")');
     await page.waitForSelector('.timeline .track.is-assistant .event');
     await page.waitForSelector('.figures .fact');
     await picture(page, 'history-call');

@@ -17,6 +17,7 @@ export class Scope {
   #canvas;
   #analysers;
   #isRunning = false;
+  #colours = { caller: '', assistant: '', line: '' };
   /** @type {[caller: number, assistant: number][]} */
   #columns = [];
   #samples = new Uint8Array(256);
@@ -32,29 +33,45 @@ export class Scope {
     this.#canvas = canvas;
     this.#analysers = analysers;
     new ResizeObserver(() => this.#resize()).observe(canvas);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.refresh());
   }
 
   /** @param {boolean} isRunning whether there is a call */
   run(isRunning) {
-    if (isRunning && !this.#isRunning) this.#columns = [];
+    if (isRunning === this.#isRunning) return;
+    if (isRunning) this.#columns = [];
     this.#isRunning = isRunning;
     clearTimeout(this.#timer);
+    this.refresh();
     if (isRunning) this.#tick();
-    else this.refresh();
   }
 
   /** Draws again, for instance because the theme changed. */
   refresh() {
-    this.#draw();
+    this.#redraw();
   }
 
   #tick() {
     const { caller, assistant } = this.#analysers();
     this.#columns.push([this.#level(caller), this.#level(assistant)]);
-    const most = Math.ceil(this.#canvas.width / ((WIDE + GAP) * devicePixelRatio)) + 1;
-    while (this.#columns.length > most) this.#columns.shift();
-    this.#draw();
+    while (this.#columns.length > this.#most) this.#columns.shift();
+    const context = this.#canvas.getContext('2d');
+    if (context && this.#columns.length > 0) {
+      // All that was drawn moves on; only the newest column is drawn.
+      const { width, height } = this.#canvas;
+      const step = (WIDE + GAP) * devicePixelRatio;
+      context.globalCompositeOperation = 'copy';
+      context.drawImage(this.#canvas, -step, 0);
+      context.globalCompositeOperation = 'source-over';
+      context.clearRect(width - step, 0, step, height);
+      this.#column(context, 0);
+    }
     this.#timer = setTimeout(() => this.#tick(), this.#still.matches ? COLUMN_REDUCED : COLUMN);
+  }
+
+  /** Columns that there is room for. */
+  get #most() {
+    return Math.ceil(this.#canvas.width / ((WIDE + GAP) * devicePixelRatio)) + 1;
   }
 
   /** @param {AnalyserNode | null} source */
@@ -72,32 +89,35 @@ export class Scope {
     if (clientWidth === 0) return;
     this.#canvas.width = Math.round(clientWidth * devicePixelRatio);
     this.#canvas.height = Math.round(clientHeight * devicePixelRatio);
-    this.#draw();
+    this.#redraw();
   }
 
-  #draw() {
+  #redraw() {
     const context = this.#canvas.getContext('2d');
     if (!context) return;
-    const { width, height } = this.#canvas;
-    const style = getComputedStyle(this.#canvas);
-    const unit = devicePixelRatio;
-    const middle = Math.round(height / 2);
-    context.clearRect(0, 0, width, height);
     // Three colours of the theme; `scope` in stage.css lends them these names.
-    const colours = [style.color, style.caretColor];
-    context.fillStyle = style.outlineColor;
-    context.fillRect(0, middle, width, unit);
-    for (let i = 0; i < this.#columns.length; i += 1) {
-      const column = this.#columns[this.#columns.length - 1 - i] ?? [0, 0];
-      const x = width - (i + 1) * (WIDE + GAP) * unit;
-      column.forEach((level, side) => {
-        const tall = Math.round(level * (middle - 2 * unit));
-        if (tall < unit) return;
-        context.fillStyle = colours[side] ?? '';
-        context.beginPath();
-        context.roundRect(x, side === 0 ? middle - tall - unit : middle + 2 * unit, WIDE * unit, tall, unit);
-        context.fill();
-      });
-    }
+    const { color, caretColor, outlineColor } = getComputedStyle(this.#canvas);
+    this.#colours = { caller: color, assistant: caretColor, line: outlineColor };
+    context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+    for (let back = 0; back < this.#most; back += 1) this.#column(context, back);
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} back how many columns before the newest
+   */
+  #column(context, back) {
+    const unit = devicePixelRatio;
+    const { width, height } = this.#canvas;
+    const middle = Math.round(height / 2);
+    const x = width - (back + 1) * (WIDE + GAP) * unit;
+    context.fillStyle = this.#colours.line;
+    context.fillRect(x, middle, (WIDE + GAP) * unit, unit);
+    const [caller, assistant] = this.#columns[this.#columns.length - 1 - back] ?? [0, 0];
+    const tall = (/** @type {number} */ level) => Math.round(level * (middle - 2 * unit));
+    context.fillStyle = this.#colours.caller;
+    if (tall(caller) >= unit) context.fillRect(x, middle - tall(caller) - unit, WIDE * unit, tall(caller));
+    context.fillStyle = this.#colours.assistant;
+    if (tall(assistant) >= unit) context.fillRect(x, middle + 2 * unit, WIDE * unit, tall(assistant));
   }
 }
