@@ -220,6 +220,7 @@ test('hold, push to talk and text only change what is heard, in the middle of a 
     await page.click('#open-sheet');
     await page.check('#push-to-talk');
     await picture(page, 'sheet');
+    await page.waitForSelector('#tool-list li', { state: 'attached' });
     await page.uncheck('#all-tools');
     await page.uncheck('#tool-list input[value="get_account_balance"]');
     await page.selectOption('#sensitivity', 'LOW');

@@ -81,6 +81,7 @@ await visit('talk-call', at(''), { permissions: ['microphone'] }, async (page) =
 });
 await visit('talk-sheet', at(''), {}, async (page) => {
   await page.click('#open-sheet');
+  await page.waitForSelector('#tool-list li', { state: 'attached' });
   await page.uncheck('#all-tools');
   await take(page, 'talk-sheet');
 });

@@ -49,6 +49,7 @@ export class Settings {
       });
     }
     this.#sensitivity.value = recall('sensitivity');
+    this.#allTools.checked = recall('tools') === '';
     this.#allTools.addEventListener('change', () => this.#toolsChanged());
     this.#tools.addEventListener('change', () => this.#toolsChanged());
     this.#pushToTalk.checked = recall('push-to-talk') === 'on';
@@ -62,7 +63,10 @@ export class Settings {
     }
     this.#setMode(recall('mode'));
     new Devices(call, this.#sheet);
-    byId('open-sheet', HTMLButtonElement).addEventListener('click', () => this.#sheet.showModal());
+    byId('open-sheet', HTMLButtonElement).addEventListener('click', () => {
+      this.#sheet.showModal();
+      void this.#loadTools();
+    });
     byId('close-sheet', HTMLButtonElement).addEventListener('click', () => this.#sheet.close());
     this.#sheet.addEventListener('click', (event) => {
       // Beside the sheet, on its backdrop.
@@ -78,27 +82,26 @@ export class Settings {
   /** Asks the server what there is to choose from. */
   async load() {
     const or = (/** @type {Promise<any[]>} */ answer) => answer.catch(() => []);
-    const [personas, voices, workflows, tools] = await Promise.all([
+    const [personas, voices, workflows] = await Promise.all([
       or(api.readPersonas()),
       or(api.readVoices()),
       or(api.readWorkflows()),
-      or(api.readTools()),
     ]);
     fill(this.#persona, personas);
     fill(this.#voice, voices);
     fill(this.#workflow, [...workflows, { id: 'none', name: 'No workflow' }]);
-    this.#fillTools(tools);
   }
 
   /** @returns {SessionConfig} */
   get config() {
     const workflow = this.#workflow.value;
+    const selectedTools = this.#selectedTools;
     return {
       brainMode: 'raw_nova',
       ...(this.#persona.value && { personaId: this.#persona.value }),
       ...(this.#voice.value && { voiceId: this.#voice.value }),
       ...(workflow && { linkedWorkflows: workflow === 'none' ? [] : [workflow] }),
-      ...(!this.#allTools.checked && { selectedTools: this.#selectedTools }),
+      ...(selectedTools && { selectedTools }),
       ...(this.#sensitivity.value && {
         endpointingSensitivity: /** @type {Sensitivity} */ (this.#sensitivity.value),
       }),
@@ -106,7 +109,20 @@ export class Settings {
     };
   }
 
+  /** Tool files are large, and few visitors choose among them: asked for with the sheet. */
+  async #loadTools() {
+    if (!this.#hasTools) this.#fillTools(await api.readTools().catch(() => []));
+  }
+
+  get #hasTools() {
+    return this.#tools.childElementCount > 0;
+  }
+
+  /** The tools that were chosen; `null`: those of the persona. */
   get #selectedTools() {
+    const chosen = recall('tools');
+    if (this.#allTools.checked || (!this.#hasTools && chosen === '')) return null;
+    if (!this.#hasTools) return chosen.split(',').filter(Boolean);
     const boxes = /** @type {NodeListOf<HTMLInputElement>} */ (this.#tools.querySelectorAll('input:checked'));
     return [...boxes].map(({ value }) => value);
   }
@@ -115,7 +131,6 @@ export class Settings {
   #fillTools(tools) {
     const chosen = recall('tools');
     const chosenNames = new Set(chosen.split(','));
-    this.#allTools.checked = chosen === '';
     this.#tools.replaceChildren(
       ...tools.map(({ name, description }) => {
         const box = make('input', '');
@@ -131,9 +146,11 @@ export class Settings {
   #toolsChanged() {
     const all = this.#allTools.checked;
     this.#tools.hidden = all;
+    if (!all && !this.#hasTools) return;
     // A comma keeps an empty choice apart from no choice.
-    remember('tools', all ? '' : `${this.#selectedTools.join(',')},`);
-    this.#onChange(all ? 'Tools: as the persona says' : `Tools: ${this.#selectedTools.length} chosen`);
+    const chosen = this.#selectedTools ?? [];
+    remember('tools', all ? '' : `${chosen.join(',')},`);
+    this.#onChange(all ? 'Tools: as the persona says' : `Tools: ${chosen.length} chosen`);
   }
 
   /** @param {string} mode */
