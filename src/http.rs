@@ -9,10 +9,13 @@ mod frames;
 pub(crate) mod guard;
 pub(crate) mod headers;
 mod history;
+mod monitor;
 mod openapi;
+mod operator;
 mod pages;
 mod probes;
 mod routes;
+mod setup;
 pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
@@ -23,12 +26,12 @@ use std::{path::Path, sync::Arc};
 use actix_web::web::{self, ServiceConfig};
 use prometheus_client::registry::Registry as MetricsRegistry;
 use voice_actors::{Engine, Identity, Registry};
-use voice_archive::history::History;
+use voice_archive::{Monitor, history::History};
 use voice_call::Meters;
-use voice_catalog::Catalog;
+use voice_catalog::{Catalog, Problem};
 use voice_sonic::ModelFamily;
 
-use crate::{access::Access, wiring::AwsStatus};
+use crate::{access::Access, setup::Part, wiring::AwsStatus};
 
 /// Prefix of every metric's name.
 const METRICS_PREFIX: &str = "voice_s2s";
@@ -45,6 +48,12 @@ pub(crate) struct State {
     pub(crate) model: ModelFamily,
     /// The session logs; absent when none are kept.
     pub(crate) history: Option<History>,
+    /// The live view of calls.
+    pub(crate) monitor: Monitor,
+    /// What is configured.
+    pub(crate) setup: Vec<Part>,
+    /// What was to be looked at in the files at the start.
+    pub(crate) warnings: Vec<Problem>,
     pub(crate) metrics: MetricsRegistry,
 }
 
@@ -61,6 +70,7 @@ pub(crate) fn routes(config: &mut ServiceConfig, state: Arc<State>, static_dir: 
         .app_data(web::Data::from(state))
         .app_data(web::PathConfig::default().error_handler(|_, _| error::not_found().into()))
         .service(web::resource("/sonic").to(socket::upgrade))
+        .service(web::resource("/monitor").to(monitor::upgrade))
         .service(web::resource("/health").route(web::get().to(probes::health)))
         .service(web::resource("/ready").route(web::get().to(probes::ready)))
         .service(web::resource("/metrics").route(web::get().to(probes::metrics)))

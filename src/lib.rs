@@ -11,6 +11,7 @@ pub mod erase;
 pub mod healthcheck;
 mod http;
 mod reload;
+mod setup;
 pub mod shutdown;
 mod sources;
 pub mod store;
@@ -22,7 +23,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 use tokio::task::JoinHandle;
 use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
-use voice_archive::Archive;
+use voice_archive::{Archive, Monitor};
 use voice_call::Meters;
 use voice_catalog::{Catalog, execute::Executors};
 use voice_emulator::Emulator;
@@ -99,6 +100,9 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// The live view could not be started.
+    #[error("the live view of calls could not be started")]
+    Monitor(#[source] std::io::Error),
     /// The client of Langfuse could not be set up.
     #[error("the client of Langfuse could not be set up")]
     Langfuse(#[from] voice_langfuse::SetupError),
@@ -125,7 +129,7 @@ impl Server {
     /// system; the workers are threads of their own.
     pub async fn build(config: ServerConfig) -> Result<Running, BuildError> {
         let Opened { catalog, warnings, clients, prompts } = Sources::from(&config).open().await?;
-        for warning in warnings {
+        for warning in &warnings {
             tracing::warn!("{warning}");
         }
         let contradictions = config::contradictions(&config, Some(&catalog.snapshot()));
@@ -142,6 +146,8 @@ impl Server {
         );
         let vault = Arc::new(Vault::open(&config.store).await?);
         let kept = wiring::archive(&config, &meters).await?;
+        let redactor = config.archive.redactor.clone();
+        let monitor = Monitor::start(redactor, meters.clone()).map_err(BuildError::Monitor)?;
         let identity = Identity {
             version: version(),
             backend: wiring.backend,
@@ -154,6 +160,7 @@ impl Server {
             store: vault.clone(),
             transcription: Some(wiring.transcription),
             archive: kept.as_ref().map(|kept| kept.archive.clone()),
+            monitor: monitor.clone(),
         };
         let archive = ports.archive.clone();
         let model = config.engine.model;
@@ -172,6 +179,9 @@ impl Server {
             status: wiring.status,
             model,
             history: kept.map(|kept| kept.history),
+            monitor,
+            setup: setup::parts(&config),
+            warnings,
         });
 
         let (shared, static_dir) = (state.clone(), config.static_dir.clone());
@@ -281,6 +291,11 @@ impl Running {
     /// Tools, workflows and prompts.
     pub fn catalog(&self) -> &Catalog {
         &self.state.catalog
+    }
+
+    /// What operators see of calls.
+    pub fn monitor(&self) -> &Monitor {
+        &self.state.monitor
     }
 
     /// What the server counts.

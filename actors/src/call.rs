@@ -33,7 +33,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Recipient, SpawnHandle};
-use voice_archive::{Journal, entry::Event};
+use voice_archive::{Journal, Watched, entry::Event};
 use voice_call::{CallId, EndReason, ResumeToken, Role, meters::Queue, meters::ReasonLabel};
 use voice_catalog::Snapshot;
 use voice_sonic::Renewal;
@@ -102,6 +102,8 @@ pub(crate) struct CallActor {
     phase: Phase,
     /// What is kept of it.
     journal: Journal,
+    /// What operators see of it.
+    watched: Watched,
     recording: Recording,
     transcribing: Transcribing,
     /// Why the call ends; the watcher in [`start_call`] counts it.
@@ -243,7 +245,7 @@ fn start(
     call.before = recalled.map(|recalled| *recalled.0);
     call.journal = engine.journal(&call.id, &call.catalog, call.before.is_some());
     call.tab = lease.tab();
-    let journal = call.journal.clone();
+    let (journal, watched) = (call.journal.clone(), call.watched.clone());
     meters.calls_started.inc();
     let (enrol, registry) = (lease.id().clone(), lease.registry());
     let abort = supervise::spawn_root(ctx.into_future(call), move |exit| {
@@ -254,6 +256,7 @@ fn start(
         };
         meters.calls_ended.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
         journal.end(reason.as_str(), &reason.to_string());
+        watched.end(reason.as_str());
         if reason == EndReason::SupervisorFailed {
             tracing::error!(?exit, "the supervisor of the call broke");
             let (code, text) = reason.close();
@@ -304,11 +307,13 @@ impl CallActor {
         let idle = Idle::new(None, 0, engine.shared.config.clock.now());
         let renewal = Renewal::new(engine.shared.config.renewal);
         let walk = Walk::new(catalog.clone(), &settings.workflows);
+        let watched = engine.shared.ports.monitor.call(id.as_str());
         Self {
             id,
             engine,
             catalog,
             journal: Journal::none(),
+            watched,
             recording: Recording::default(),
             transcribing: Transcribing::default(),
             phase: Phase::Configuring,

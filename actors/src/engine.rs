@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use voice_archive::{Archive, Journal, entry::Began, price::Prices};
+use voice_archive::{Archive, Journal, Monitor, entry::Began, price::Prices};
 use voice_call::{
     CallId, Meters, SessionStore, SonicPort,
     transcription::{Channels, Language, TranscriptionPort},
@@ -40,6 +40,8 @@ pub struct Ports {
     pub transcription: Option<Arc<dyn TranscriptionPort>>,
     /// Keeps what was said; nothing is kept when absent.
     pub archive: Option<Arc<Archive>>,
+    /// Shows operators what calls do.
+    pub monitor: Monitor,
 }
 
 /// The state of a call whose task is gone.

@@ -171,6 +171,11 @@ impl Registry {
         claimed.map(|claimed| Claim(claimed, self.meters.clone())).ok_or(NoSuchCall)
     }
 
+    /// Asks one call to end, as an operator wants it. Answers whether there is such a call.
+    pub async fn hang_up(&self, id: CallId) -> bool {
+        self.actor.send(HangUp(id)).await.unwrap_or(false)
+    }
+
     /// Takes note where a call can be reached.
     pub(crate) fn enrol(&self, id: CallId, seat: Seat) {
         control(&self.actor.clone().recipient(), Enrol(id, seat));
@@ -381,6 +386,22 @@ impl Handler<Find> for RegistryActor {
     fn handle(&mut self, Find(id): Find, _: &mut Self::Context) -> Self::Result {
         let seat = self.calls.get(&id).and_then(Option::as_ref);
         MessageResult(seat.map(|seat| seat.claim.clone()))
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "bool")]
+struct HangUp(CallId);
+
+impl Handler<HangUp> for RegistryActor {
+    type Result = MessageResult<HangUp>;
+
+    fn handle(&mut self, HangUp(id): HangUp, _: &mut Self::Context) -> Self::Result {
+        let seat = self.calls.get(&id).and_then(Option::as_ref);
+        if let Some(seat) = seat {
+            control(&seat.end, EndCall(EndReason::Operator));
+        }
+        MessageResult(seat.is_some())
     }
 }
 

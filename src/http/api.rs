@@ -1,4 +1,4 @@
-//! `/api`: what the page asks before a call (`contract.md` §3). Read only.
+//! `/api`: what the pages ask, and the one thing they do: hang up (`contract.md` §3).
 
 use actix_web::{
     HttpResponse, Responder,
@@ -14,7 +14,7 @@ use voice_catalog::{Prompt, PromptKind};
 use super::{
     State,
     error::{Refused, not_found},
-    history, openapi, ticket,
+    history, openapi, operator, setup, ticket,
 };
 
 /// The routes below `/api`; an unknown one is a JSON 404.
@@ -37,6 +37,9 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .route("/workflow/{id}", web::get().to(workflow))
         .route("/history", web::get().to(history::list))
         .route("/history/{name}", web::get().to(history::file))
+        .route("/calls", web::get().to(operator::calls))
+        .route("/calls/{id}", web::delete().to(operator::hang_up))
+        .route("/setup", web::get().to(setup::report))
         .route("/system/status", web::get().to(status))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))
 }

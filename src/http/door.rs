@@ -105,9 +105,7 @@ pub(super) enum Arrival {
 /// Opens, or says why not.
 pub(super) async fn open(state: &State, request: &HttpRequest) -> Result<Entry, Refused> {
     let (access, headers) = (&state.access, request.headers());
-    let protocols = header::SEC_WEBSOCKET_PROTOCOL;
-    let protocols = headers.get_all(protocols).filter_map(|value| value.to_str().ok());
-    let offered = offered(protocols);
+    let offered = offered(protocols(request));
     let visitor = Visitor {
         address: guard::address(access, request),
         origin: guard::origin(request).and_then(normal_origin),
@@ -127,6 +125,28 @@ pub(super) async fn open(state: &State, request: &HttpRequest) -> Result<Entry, 
         }
         None => wait(state, visitor).await,
     }
+}
+
+/// Asks for `role` at the door of a WebSocket that holds no call. Nobody is waited for.
+pub(super) async fn require(
+    state: &State,
+    request: &HttpRequest,
+    role: Role,
+) -> Result<(), Refused> {
+    let (access, address) = (&state.access, guard::address(&state.access, request));
+    if let Some(address) = address {
+        access.rates.upgrade(address).map_err(guard::too_fast)?;
+    }
+    if !access.is_guarded() {
+        return Ok(());
+    }
+    let ticket = offered(protocols(request)).ticket.map(Credential::Ticket);
+    let bearer = guard::bearer(request.headers()).map(Credential::Bearer);
+    let credential = bearer.or(ticket).ok_or_else(guard::unknown)?;
+    let origin = guard::origin(request).and_then(normal_origin);
+    let checked = access.check(credential, origin.as_deref()).await;
+    let principal = checked.map_err(|denied| guard::denied_at(access, address, &denied))?;
+    if principal.roles.has(role) { Ok(()) } else { Err(guard::forbidden()) }
 }
 
 /// Lets somebody in with a credential.
@@ -272,6 +292,11 @@ fn wish(query: &str, resume: Option<&str>) -> Result<Wish, Refused> {
         return bad("bad_session_id", "resumeToken needs the sessionId of its call".into());
     }
     Ok(Wish { id, back })
+}
+
+fn protocols(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    let values = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    values.filter_map(|value| value.to_str().ok())
 }
 
 fn offered<'a>(values: impl Iterator<Item = &'a str>) -> Offered<'a> {

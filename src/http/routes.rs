@@ -12,6 +12,8 @@ use voice_access::{Role, Roles};
 pub(crate) enum Who {
     /// Anybody.
     Anybody,
+    /// Anybody, from whatever page: the files of the page.
+    Page,
     /// Whoever has one of these roles.
     One(&'static [Role]),
     /// A WebSocket, which sees to it itself: a browser can send no header with it.
@@ -35,6 +37,10 @@ const fn get(pattern: &'static str, who: Who) -> Route {
     Route { method: Method::GET, pattern, who }
 }
 
+const fn delete(pattern: &'static str, who: Who) -> Route {
+    Route { method: Method::DELETE, pattern, who }
+}
+
 const fn post(pattern: &'static str, who: Who) -> Route {
     Route { method: Method::POST, pattern, who }
 }
@@ -42,6 +48,7 @@ const fn post(pattern: &'static str, who: Who) -> Route {
 /// All of them, but for the files of the page, which anybody may have.
 pub(crate) const ROUTES: &[Route] = &[
     get("/sonic", Who::Door),
+    get("/monitor", Who::Door),
     get("/health", Who::Anybody),
     get("/ready", Who::Anybody),
     get("/metrics", OPERATOR),
@@ -57,6 +64,9 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/api/workflow/{id}", EDITOR),
     get("/api/history", OPERATOR),
     get("/api/history/{name}", OPERATOR),
+    get("/api/calls", OPERATOR),
+    delete("/api/calls/{id}", OPERATOR),
+    get("/api/setup", EDITOR),
     get("/api/system/status", CALLER),
 ];
 
@@ -69,7 +79,7 @@ pub(crate) fn who(method: &Method, pattern: Option<&str>, path: &str) -> Who {
         Some(route) => route.who,
         // An unknown route of the API, or a method that it has not.
         None if path.starts_with("/api") || ROUTES.iter().any(|r| r.pattern == path) => CALLER,
-        None => Who::Anybody,
+        None => Who::Page,
     }
 }
 
@@ -77,7 +87,7 @@ impl Who {
     /// Whether somebody with these roles may ask.
     pub(crate) fn admits(self, roles: Roles) -> bool {
         match self {
-            Self::Anybody | Self::Door => true,
+            Self::Anybody | Self::Page | Self::Door => true,
             Self::One(some) => some.iter().any(|role| roles.has(*role)),
         }
     }
@@ -94,7 +104,7 @@ mod tests {
         assert_eq!(who(Method::HEAD, Some("/metrics"), "/metrics"), OPERATOR);
         assert_eq!(who(Method::DELETE, Some("/metrics"), "/metrics"), CALLER);
         assert_eq!(who(Method::GET, None, "/api/anything"), CALLER);
-        assert_eq!(who(Method::GET, None, "/js/main.js"), Who::Anybody);
+        assert_eq!(who(Method::GET, None, "/js/main.js"), Who::Page);
         assert!(!OPERATOR.admits(Roles::from(Role::Caller)) && OPERATOR.admits(Roles::ALL));
     }
 }

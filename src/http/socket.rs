@@ -109,14 +109,13 @@ async fn accept(
     let mut response =
         ws::handshake_with_protocols(request, &[door::PROTOCOL]).map_err(refuse_handshake)?;
     let entry = door::open(&state, request).await?;
-    let tcp = request.conn_data::<TcpHandle>().map(|handle| Arc::downgrade(&handle.0));
-    let socket = Socket::new(state, entry, payload, Cut(tcp.unwrap_or_default()));
+    let socket = Socket::new(state, entry, payload, Cut::of(request));
     // The context insists on a stream of its own decoding; ours is added in `started`.
     let unused = futures::stream::pending::<Result<Bytes, PayloadError>>();
     Ok(response.streaming(WebsocketContext::create(socket, unused)))
 }
 
-fn refuse_handshake(error: HandshakeError) -> Refused {
+pub(super) fn refuse_handshake(error: HandshakeError) -> Refused {
     let value = HeaderValue::from_static;
     match error {
         HandshakeError::GetMethodRequired => Refused::new(
@@ -144,10 +143,16 @@ fn refuse_handshake(error: HandshakeError) -> Refused {
 /// Shuts the TCP socket down, if it is still there. Weak, so that a call which outlives its
 /// connection does not keep the descriptor.
 #[derive(Clone, Default)]
-struct Cut(Weak<socket2::Socket>);
+pub(super) struct Cut(Weak<socket2::Socket>);
 
 impl Cut {
-    fn now(&self) {
+    /// Of the connection that a request came over.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let tcp = request.conn_data::<TcpHandle>().map(|handle| Arc::downgrade(&handle.0));
+        Self(tcp.unwrap_or_default())
+    }
+
+    pub(super) fn now(&self) {
         if let Some(socket) = self.0.upgrade() {
             // The one failure is a connection that is gone already.
             let _ = socket.shutdown(std::net::Shutdown::Both);

@@ -62,6 +62,8 @@ fn state() -> Arc<State> {
         backend: "emulator",
         has_credentials: true,
     };
+    let monitor =
+        voice_archive::Monitor::start(Default::default(), meters.clone()).expect("a thread");
     let ports = Ports {
         sonic: Arc::new(NobodyThere),
         catalog: catalog.clone(),
@@ -69,6 +71,7 @@ fn state() -> Arc<State> {
         store: Arc::new(Vault::in_memory(MemoryShelf::default(), &[0; 32]).expect("a vault")),
         transcription: None,
         archive: None,
+        monitor: monitor.clone(),
     };
     let vault = Vault::in_memory(MemoryShelf::default(), &[0; 32]).expect("a vault");
     let access = Access::new(&AccessSettings::default(), Arc::new(vault)).expect("access");
@@ -85,6 +88,9 @@ fn state() -> Arc<State> {
         status: AwsStatus::emulator("us-east-1"),
         model: ModelFamily::Sonic2,
         history: None,
+        monitor,
+        setup: Vec::new(),
+        warnings: Vec::new(),
     })
 }
 

@@ -1,59 +1,21 @@
-// A conversation in headless Chromium against a running server.
+// A conversation in headless Chromium against a running server; `support.mjs` says what it needs.
 //
-//   SERVER_URL  where the server is, such as http://127.0.0.1:8080
-//   CALLER_WAV  absolute path of a mono WAV that plays as the microphone: at least 1 s of silence
-//               (its first 0.2 s are lost), then three or more phrases of 1–3 s of speech with
-//               pauses of 1.5–3 s, so that at least one begins while the assistant is speaking,
-//               then silence to the end (the file does not loop)
-//   CHROMIUM    default /usr/bin/chromium
 //   TYPED       what is typed until a tool runs, separated by `|`;
 //               default: What is my balance?|4021|1188
 //   TOOL        the name on the card of that tool; default: Get account balance
-//   PATIENCE    milliseconds for each awaited thing, default 30000
 //
 // Waits for states, never for time. Screenshots: tests/artifacts/.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 
-import { chromium } from 'playwright-core';
+import { breakable, closeBrowser, figures, launch, open, PHONE, picture, say, SERVER_URL, state, text, WIDE } from './support.mjs';
 
-const SERVER_URL = required('SERVER_URL');
-const CALLER_WAV = required('CALLER_WAV');
 const TYPED = (process.env.TYPED ?? 'What is my balance?|4021|1188').split('|');
 const TOOL = process.env.TOOL ?? 'Get account balance';
-const PATIENCE = Number(process.env.PATIENCE ?? 30_000);
-const ARTIFACTS = fileURLToPath(new URL('../artifacts/', import.meta.url));
 
-const WIDE = { width: 1360, height: 860 };
-const PHONE = { width: 390, height: 844 };
-
-/** @type {import('playwright-core').Browser} */
-let browser;
-
-before(async () => {
-  mkdirSync(ARTIFACTS, { recursive: true });
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-      '--use-fake-device-for-media-stream',
-      `--use-file-for-fake-audio-capture=${CALLER_WAV}%noloop`,
-      '--autoplay-policy=no-user-gesture-required',
-    ],
-  });
-});
-
-after(() => browser?.close());
+before(launch);
+after(closeBrowser);
 
 test('a caller speaks, is answered aloud, interrupts and hangs up', async (t) => {
   const visit = await open('spoken', { permissions: ['microphone'] });
@@ -83,13 +45,16 @@ test('a caller speaks, is answered aloud, interrupts and hangs up', async (t) =>
 
     const stats = await page.evaluate(() => window.voiceConsole.stats());
     t.diagnostic(JSON.stringify(stats));
+    t.diagnostic(`flush ${stats.playback.lastFlushMs.toFixed(1)} ms, mouth to ear ${stats.mouthToEarMs.map(Math.round)} ms`);
     assert.ok(stats.capture.frames > 50, 'the microphone delivers frames');
     assert.ok(stats.playback.lastFlushMs < 100, `flush took ${stats.playback.lastFlushMs} ms`);
     assert.equal(stats.socket.framesDropped, 0);
 
+    await figures(page, ({ mouthToEarMs }) => mouthToEarMs.length > 0, 'mouth to ear is measured');
     await page.click('#talk');
     await state(page, 'ended');
     assert.equal(await page.textContent('#talk-label'), 'Call again');
+    await page.waitForSelector('#feedback:not([hidden])');
     await picture(page, 'ended');
   } finally {
     await visit.close();
@@ -152,11 +117,16 @@ test('a payment that the caller does not recognise goes from greeting to a perso
     for (const tool of ['Verify identity', 'Get recent transactions', 'Dispute transaction']) {
       await page.waitForSelector(`.tool.is-done:has-text("${tool}")`);
     }
+    await page.waitForSelector('#workflow:not([hidden]) .node.is-here');
+    assert.ok((await page.locator('#workflow .node.is-passed').count()) > 1, 'the steps that were passed are marked');
+    await page.waitForSelector('.check.is-known:has-text("Verified")');
+    await page.waitForSelector('.pace-bar');
     await page.waitForFunction(() => /^\$\d/.test(document.querySelector('#fact-cost')?.textContent ?? ''));
     await page.fill('#say', 'A person, please');
     await page.press('#say', 'Enter');
     await page.waitForSelector('.notice.is-transfer');
     assert.match((await page.textContent('.notice.is-transfer')) ?? '', /person/i);
+    await state(page, 'on-hold');
     await picture(page, 'transfer');
     await page.click('#talk');
     await state(page, 'ended');
@@ -228,168 +198,63 @@ test('the keyboard alone holds a call', async () => {
   visit.assertClean();
 });
 
-/**
- * A page in a context of its own that notes what must not happen.
- *
- * @param {string} name of the picture of its end
- * @param {import('playwright-core').BrowserContextOptions} options
- */
-async function open(name, options, url = SERVER_URL) {
-  const context = await browser.newContext({ viewport: WIDE, ...options });
-  context.setDefaultTimeout(PATIENCE);
-  const page = await context.newPage();
-  /** @type {string[]} */
-  const mishaps = [];
-  /** JSON the page sent. @type {string[]} */
-  const sent = [];
-  const home = new URL(url).host;
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') mishaps.push(`console: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => mishaps.push(`error: ${error.message}`));
-  page.on('request', (request) => {
-    if (new URL(request.url()).host !== home) mishaps.push(`request to another host: ${request.url()}`);
-  });
-  page.on('response', (response) => {
-    if (response.status() >= 400) mishaps.push(`${response.status()} ${response.url()}`);
-  });
-  page.on('websocket', (socket) => {
-    if (new URL(socket.url()).host !== home) mishaps.push(`socket to another host: ${socket.url()}`);
-    socket.on('framesent', ({ payload }) => typeof payload === 'string' && sent.push(payload));
-  });
-  await page.goto(url);
-  return {
-    page,
-    sent,
-    close: async () => {
-      if (!page.isClosed()) await page.screenshot({ path: `${ARTIFACTS}${name}-end.png` });
-      await context.close();
-    },
-    /** @param {RegExp} [expected] mishaps that are part of the test */
-    assertClean: (expected) =>
-      assert.deepEqual(mishaps.filter((mishap) => !expected?.test(mishap)), []),
-  };
-}
+test('hold, push to talk and text only change what is heard, in the middle of a call', async () => {
+  const visit = await open('controls', { permissions: ['microphone'] });
+  const { page, sent } = visit;
+  const mic = (wanted) => page.waitForFunction((mic) => document.documentElement.dataset.mic === mic, wanted);
+  const configs = () => sent.filter((frame) => frame.includes('"sessionConfig"')).map((frame) => JSON.parse(frame).config);
+  try {
+    await page.click('#talk');
+    await text(page, '.line.is-assistant .line-text');
+    await mic('on');
 
-/**
- * A network between page and server that breaks when it is told to.
- *
- * @param {string} target
- */
-async function breakable(target) {
-  const { hostname, port } = new URL(target);
-  /** @type {Set<import('node:net').Socket>} */
-  const sockets = new Set();
-  let broken = false;
-  const proxy = createServer((near) => {
-    if (broken) {
-      near.destroy();
-      return;
-    }
-    const far = connect(Number(port), hostname);
-    for (const [one, other] of [[near, far], [far, near]]) {
-      sockets.add(one);
-      one.pipe(other);
-      one.on('error', () => other.destroy());
-      one.on('close', () => {
-        sockets.delete(one);
-        other.destroy();
-      });
-    }
-  });
-  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const address = /** @type {import('node:net').AddressInfo} */ (proxy.address());
-  const cut = () => {
-    broken = true;
-    for (const socket of sockets) socket.destroy();
-  };
-  return {
-    url: `http://127.0.0.1:${address.port}/`,
-    cut,
-    mend: () => {
-      broken = false;
-    },
-    close: () => {
-      cut();
-      return new Promise((resolve) => proxy.close(resolve));
-    },
-  };
-}
+    await page.keyboard.press('Alt+H');
+    await state(page, 'on-hold');
+    await mic('muted');
+    assert.equal(configs().at(-1).inactivityEnabled, false, 'nobody is asked after while on hold');
+    await picture(page, 'on-hold');
+    await page.keyboard.press('Alt+H');
+    await mic('on');
+    assert.equal(configs().at(-1).inactivityEnabled, undefined);
 
-/**
- * Types, and waits until the assistant has begun to answer or to act.
- *
- * @param {import('playwright-core').Page} page
- * @param {string} words
- */
-async function say(page, words) {
-  const reactions = '.line.is-assistant, .tool';
-  const before = await page.locator(reactions).count();
-  await page.fill('#say', words);
-  await page.press('#say', 'Enter');
-  await page.waitForFunction(
-    ([selector, count]) => document.querySelectorAll(selector).length > count,
-    /** @type {const} */ ([reactions, before]),
-  );
-}
+    await page.click('#open-sheet');
+    await page.check('#push-to-talk');
+    await picture(page, 'sheet');
+    await page.waitForSelector('#tool-list li', { state: 'attached' });
+    await page.uncheck('#all-tools');
+    await page.uncheck('#tool-list input[value="get_account_balance"]');
+    await page.selectOption('#sensitivity', 'LOW');
+    await page.keyboard.press('Escape');
+    await mic('muted');
+    const { selectedTools, endpointingSensitivity } = configs().at(-1);
+    assert.ok(selectedTools.length > 3 && !selectedTools.includes('get_account_balance'));
+    assert.equal(endpointingSensitivity, 'LOW');
+    await page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
+    await page.keyboard.down('Space');
+    await mic('on');
+    await page.keyboard.up('Space');
+    await mic('muted');
 
-/**
- * @param {import('playwright-core').Page} page
- * @param {string} wanted
- */
-function state(page, wanted) {
-  return page.waitForFunction((state) => document.documentElement.dataset.state === state, wanted);
-}
+    const persona = await page.locator('#persona option').nth(2).getAttribute('value');
+    await page.selectOption('#persona', persona);
+    assert.equal(configs().at(-1).personaId, persona);
+    await say(page, 'Hello?');
+    assert.equal(await page.locator('.notice.is-error').count(), 0, 'the call goes on');
+    await page.click('#talk');
+    await state(page, 'ended');
 
-/**
- * Waits until an element has text.
- *
- * @param {import('playwright-core').Page} page
- * @param {string} selector
- */
-function text(page, selector) {
-  return page.waitForFunction((s) => document.querySelector(s)?.textContent?.trim(), selector);
-}
-
-/**
- * Waits until the figures of the call are as wanted.
- *
- * @param {import('playwright-core').Page} page
- * @param {(stats: any) => boolean} wanted
- * @param {string} what
- */
-async function figures(page, wanted, what) {
-  const deadline = Date.now() + PATIENCE;
-  for (;;) {
-    // Asks the page's own clock for the next picture: a pause without a fixed length.
-    const stats = await page.evaluate(
-      () => new Promise((resolve) => requestAnimationFrame(() => resolve(window.voiceConsole.stats()))),
-    );
-    if (wanted(stats)) return;
-    assert.ok(Date.now() < deadline, `${what}: ${JSON.stringify(stats)}`);
+    // What was chosen is there after a reload, and without a microphone.
+    await page.click('#open-sheet');
+    await page.check('input[value="chat"]');
+    await page.reload();
+    await page.waitForFunction(() => document.documentElement.dataset.mode === 'chat');
+    await page.click('#talk');
+    await text(page, '.line.is-assistant .line-text');
+    await mic('off');
+    await page.click('#talk');
+    await state(page, 'ended');
+  } finally {
+    await visit.close();
   }
-}
-
-/**
- * @param {import('playwright-core').Page} page
- * @param {string} name
- */
-async function picture(page, name) {
-  // Colours fade when the state or the theme changes; the picture is of what they become.
-  await page.evaluate(() =>
-    Promise.allSettled(
-      document
-        .getAnimations()
-        .filter((animation) => animation.effect?.getTiming().iterations !== Infinity)
-        .map((animation) => animation.finished),
-    ),
-  );
-  await page.screenshot({ path: `${ARTIFACTS}${name}.png` });
-}
-
-/** @param {string} name */
-function required(name) {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set; see the head of this file`);
-  return value;
-}
+  visit.assertClean();
+});

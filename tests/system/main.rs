@@ -21,6 +21,7 @@ mod failover;
 mod faults;
 mod langfuse;
 mod many_calls;
+mod monitor;
 mod pages;
 mod recording;
 mod reload;

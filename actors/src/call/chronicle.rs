@@ -19,6 +19,7 @@ pub(super) fn tokens(counts: TokenCounts) -> Tokens {
 impl CallActor {
     /// Something happened.
     pub(super) fn note(&self, event: Event) {
+        self.watched.note(&event);
         self.journal.note(event);
     }
 
@@ -42,18 +43,12 @@ impl CallActor {
     }
 
     pub(super) fn note_tool_called(&self, id: &str, name: &str, input: &Value) {
-        if !self.journal.is_on() {
-            return;
-        }
         let tool = self.catalog.tool(name);
         let input = tool.map_or_else(|| input.clone(), |tool| tool.redacted_arguments(input));
         self.note(Event::ToolCalled { id: id.to_owned(), name: name.to_owned(), input });
     }
 
     pub(super) fn note_tool_answered(&self, id: &str, name: &str, result: &Value, outcome: &str) {
-        if !self.journal.is_on() {
-            return;
-        }
         let tool = self.catalog.tool(name);
         let result = tool.map_or_else(|| result.clone(), |tool| tool.redacted_result(result));
         self.note(Event::ToolAnswered { id: id.to_owned(), result, outcome: outcome.to_owned() });

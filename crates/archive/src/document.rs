@@ -119,6 +119,9 @@ pub struct Said {
     pub text: String,
     /// Milliseconds since 1970.
     pub timestamp: u64,
+    /// When a line was complete, or had grown last: milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
     /// `speculative`, `final` or `workflow_step`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<&'static str>,
@@ -411,6 +414,7 @@ impl Fold {
             },
             text: redacted.unwrap_or_else(|| line.text.clone()),
             timestamp: at,
+            until: Some(at),
             kind: Some(if line.is_final { "final" } else { "speculative" }),
             interrupted: line.interrupted,
             source: Some(source),

@@ -246,6 +246,9 @@ fn brief(name: &LogName, log: &Value) -> Value {
         "durationMs": log["endTime"].as_u64().zip(log["startTime"].as_u64())
             .map(|(end, start)| end.saturating_sub(start)),
         "end": log["end"],
+        "persona": log["settings"]["persona"],
+        "errors": log["errors"].as_array().map_or(0, Vec::len),
+        "transferred": log["transfer"].is_object(),
         "recording": log["recording"],
     })
 }

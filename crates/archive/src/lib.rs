@@ -7,6 +7,7 @@ pub mod folder;
 pub mod history;
 mod instance;
 mod journal;
+pub mod monitor;
 pub mod name;
 pub mod price;
 mod recording;
@@ -17,5 +18,6 @@ mod upload;
 
 pub use archive::{Archive, ArchiveConfig};
 pub use journal::{Journal, clean};
+pub use monitor::{Monitor, Watched};
 pub use recording::Recorder;
 pub use spool::Pauses;

@@ -17,6 +17,8 @@ pub enum EndReason {
     Transferred,
     /// The assistant said goodbye and ended the call.
     Completed,
+    /// An operator ended the call.
+    Operator,
     /// The process is shutting down.
     Draining,
     /// The client broke the protocol beyond repair.
@@ -45,6 +47,7 @@ impl EndReason {
             Self::BudgetSpent => "budget_spent",
             Self::Transferred => "transferred",
             Self::Completed => "completed",
+            Self::Operator => "operator",
             Self::Draining => "draining",
             Self::ClientProtocol(_) => "client_protocol",
             Self::ClientStalled => "client_stalled",
@@ -64,6 +67,7 @@ impl EndReason {
             Self::BudgetSpent => (CloseCode(1008), "The budget is used up"),
             Self::Transferred => (CloseCode(1000), "Transferred to an agent"),
             Self::Completed => (CloseCode(1000), "Call completed"),
+            Self::Operator => (CloseCode(1000), "Ended by an operator"),
             Self::Draining => (CloseCode(1012), "The server is restarting"),
             Self::ClientProtocol(why) => (CloseCode(1008), why),
             Self::ClientStalled => (CloseCode(1008), "The client stopped reading"),

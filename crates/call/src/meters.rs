@@ -132,6 +132,12 @@ pub struct Meters {
     pub transcribed_seconds: Counter<f64, AtomicU64>,
     /// Entries of journals that found no room.
     pub journal_lost: Counter,
+    /// Events of calls that the live view missed because it did not keep up.
+    pub monitor_lost: Counter,
+    /// How often a watcher of the live view was too slow and took a fresh snapshot.
+    pub monitor_lags: Counter,
+    /// Watchers of the live view.
+    pub monitors: Gauge,
     /// Journals and logs that could not be written.
     pub journal_errors: Counter,
     /// Recordings that were broken off or could not be kept.
@@ -218,6 +224,9 @@ impl Meters {
         );
         r.register("transcribed", "Seconds transcribed", self.transcribed_seconds.clone());
         r.register("journal_lost", "Journal entries lost", self.journal_lost.clone());
+        r.register("monitor_lost", "Events that the live view missed", self.monitor_lost.clone());
+        r.register("monitor_lags", "Watchers that were too slow", self.monitor_lags.clone());
+        r.register("monitors", "Watchers of the live view", self.monitors.clone());
         r.register("journal_errors", "Journals not written", self.journal_errors.clone());
         r.register("recording_errors", "Recordings broken off", self.recording_errors.clone());
         r.register(

@@ -2,15 +2,15 @@
  * @file Typed input beside speech. Before a call it starts one without a microphone.
  */
 
-import { byId } from './dom.js';
+import { byId } from '../dom.js';
 
-/** @import { VoiceCall } from '../call/call.js' */
+/** @import { VoiceS2S } from '../../voice-s2s.js' */
 
 export class Composer {
   #call;
   #input = byId('say', HTMLTextAreaElement);
 
-  /** @param {VoiceCall} call */
+  /** @param {VoiceS2S} call */
   constructor(call) {
     this.#call = call;
     const form = byId('composer', HTMLFormElement);

@@ -2,9 +2,9 @@
  * @file The figures under the stage: how long the call lasts, how quickly it answers, what it costs.
  */
 
-import { byId } from './dom.js';
+import { byId, length, money } from '../dom.js';
 
-/** @import { VoiceCall } from '../call/call.js' */
+/** @import { VoiceS2S } from '../../voice-s2s.js' */
 
 export class Facts {
   #call;
@@ -14,7 +14,7 @@ export class Facts {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
 
-  /** @param {VoiceCall} call */
+  /** @param {VoiceS2S} call */
   constructor(call) {
     this.#call = call;
     call.on('state', () => {
@@ -31,12 +31,10 @@ export class Facts {
 
   /**
    * @param {number | undefined} cost of the call so far; unknown for some models
-   * @param {string} currency ISO 4217
+   * @param {string | undefined} currency ISO 4217
    */
   costs(cost, currency) {
-    if (cost === undefined) return;
-    const style = { style: 'currency', currency, minimumFractionDigits: 2, maximumFractionDigits: 4 };
-    this.#cost.textContent = new Intl.NumberFormat('en', /** @type {Intl.NumberFormatOptions} */ (style)).format(cost);
+    if (cost !== undefined) this.#cost.textContent = money(cost, currency);
   }
 
   /** @param {number} ms from the end of the caller's speech to the first sound of the answer */
@@ -45,7 +43,6 @@ export class Facts {
   }
 
   #tick() {
-    const seconds = Math.floor(this.#call.seconds);
-    this.#length.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+    this.#length.textContent = length(this.#call.seconds);
   }
 }

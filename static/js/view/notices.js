@@ -2,10 +2,10 @@
  * @file What is said above the conversation: errors in words, and the transfer banner.
  */
 
-import { byId, icon, make } from './dom.js';
+import { byId, icon, make } from '../dom.js';
 
-/** @import { Trouble } from '../call/help.js' */
-/** @import { TransferToAgent } from '../call/messages.js' */
+/** @import { Trouble } from '../../client/help.js' */
+/** @import { TransferToAgent } from '../../client/messages.js' */
 
 /** More than this would hide the conversation; the oldest goes. */
 const AT_MOST = 3;

@@ -6,11 +6,14 @@
  * only with sound, slowly. The colour is the canvas's CSS colour, so it follows state and theme.
  */
 
-/** @import { CallState } from '../call/phase.js' */
+/** @import { CallState } from '../../client/phase.js' */
 
 const BARS = 84;
 
-/** Milliseconds between two pictures when motion is to be reduced. */
+/** Milliseconds between two pictures: 30 a second are enough for the eye and spare the battery. */
+const PICTURE = 30;
+
+/** The same when motion is to be reduced. */
 const SLOW = 250;
 
 export class Ring {
@@ -63,7 +66,7 @@ export class Ring {
   /** @param {number} now */
   #tick(now) {
     this.#frame = 0;
-    if (!this.#still.matches || now - this.#drawnAt >= SLOW) {
+    if (now - this.#drawnAt >= (this.#still.matches ? SLOW : PICTURE)) {
       this.#drawnAt = now;
       const moved = this.#move(now / 1000);
       this.#draw();
@@ -87,7 +90,7 @@ export class Ring {
       const goal = Math.max(this.#rest(i, time), this.#sound(i, level));
       const way = goal - (this.#heights[i] ?? 0);
       if (Math.abs(way) > 0.004) moved = true;
-      this.#heights[i] += way * (way > 0 ? 0.45 : 0.16);
+      this.#heights[i] += way * (way > 0 ? 0.7 : 0.3);
     }
     return moved;
   }
@@ -111,6 +114,8 @@ export class Ring {
         const wave = Math.sin(2 * Math.PI * (angle * 3 - time * 0.55));
         return 0.06 + 0.3 * Math.max(0, wave) ** 2;
       }
+      case 'on-hold':
+        return 0.05 + 0.03 * Math.max(0, Math.sin(time * 1.6));
       case 'listening':
         return 0.07 + 0.045 * Math.sin(2 * Math.PI * (angle * 2 - time * 0.22));
       default:
@@ -126,7 +131,7 @@ export class Ring {
    */
   #sound(i, bins) {
     if (bins === 0) return 0;
-    if (this.#state === 'thinking' || this.#state === 'connecting') return 0;
+    if (this.#state === 'thinking' || this.#state === 'connecting' || this.#state === 'on-hold') return 0;
     const half = BARS / 2;
     const from = i <= half ? i : BARS - i;
     const bin = 1 + Math.floor((from / half) ** 1.25 * (bins - 1));

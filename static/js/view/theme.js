@@ -2,7 +2,7 @@
  * @file Light, dark, or as the system has it. `theme-boot.js` applies the choice at the start.
  */
 
-import { byId } from './dom.js';
+import { byId } from '../dom.js';
 
 const ORDER = /** @type {const} */ (['system', 'light', 'dark']);
 

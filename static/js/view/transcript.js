@@ -6,9 +6,9 @@
  * visible list would make them read every half sentence.
  */
 
-import { byId, make } from './dom.js';
+import { byId, make } from '../dom.js';
 
-/** @import { Role, Transcript } from '../call/messages.js' */
+/** @import { Role, Transcript } from '../../client/messages.js' */
 
 /** What the caller typed is shown at once; the server's echo of it is expected for this long. */
 const ECHO_WITHIN = 20_000;
@@ -19,6 +19,7 @@ const ECHO_WITHIN = 20_000;
  * @property {HTMLLIElement} element
  * @property {HTMLElement} text
  * @property {HTMLElement} mark
+ * @property {HTMLElement} pace
  * @property {boolean} isFinal
  * @property {boolean} announced
  * @property {number} typedAt 0 when it was not typed here
@@ -34,6 +35,8 @@ export class TranscriptView {
   /** @type {Map<string, Line>} */
   #lines = new Map();
   #local = 0;
+  /** Heights of the list and of its window when the newest line was last brought into sight. */
+  #room = '';
   /** Whether the newest line is to be kept in sight. */
   #follows = true;
 
@@ -87,6 +90,12 @@ export class TranscriptView {
   cancelled() {
     const line = [...this.#lines.values()].findLast(({ role }) => role === 'assistant');
     if (line) this.#interrupt(line);
+  }
+
+  /** @param {number} ms how long the caller waited for the newest answer */
+  answeredIn(ms) {
+    const line = [...this.#lines.values()].findLast(({ role }) => role === 'assistant');
+    if (line && line.pace.textContent === '') line.pace.textContent = `${(ms / 1000).toFixed(2)} s`;
   }
 
   /**
@@ -155,12 +164,14 @@ export class TranscriptView {
     const at = timestamp ? new Date(timestamp) : new Date();
     const clock = make('time', '', time.format(Number.isNaN(at.getTime()) ? new Date() : at));
     const mark = make('span', 'line-mark');
+    const pace = make('span', 'line-pace');
+    pace.title = 'From the end of your words to the first sound of the answer';
     const who = make('span', 'line-who', role === 'user' ? 'You' : 'Assistant');
     const text = make('p', 'line-text');
-    const element = make('li', `line is-${role}`, make('div', 'line-head', who, clock, mark), text);
+    const element = make('li', `line is-${role}`, make('div', 'line-head', who, clock, pace, mark), text);
     element.dataset.line = key;
     this.#list.append(element);
-    const line = { role, element, text, mark, isFinal: false, announced: false, typedAt: 0 };
+    const line = { role, element, text, mark, pace, isFinal: false, announced: false, typedAt: 0 };
     this.#lines.set(key, line);
     return line;
   }
@@ -180,12 +191,20 @@ export class TranscriptView {
 
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    const room = `${scrollHeight} ${clientHeight}`;
+    if (this.#follows && room !== this.#room) {
+      // The room changed, and nobody scrolled.
+      this.#keepUp();
+      return;
+    }
     this.#follows = scrollHeight - scrollTop - clientHeight < 48;
     this.#latest.hidden = this.#follows;
   }
 
   #keepUp() {
-    if (this.#follows) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    const { scrollHeight, clientHeight } = this.#scroller;
+    this.#room = `${scrollHeight} ${clientHeight}`;
+    if (this.#follows) this.#scroller.scrollTop = scrollHeight;
     this.#latest.hidden = this.#follows;
   }
 }

@@ -126,6 +126,7 @@ impl Bench {
             "budget_spent",
             "transferred",
             "completed",
+            "operator",
             "draining",
             "client_protocol",
             "client_stalled",
