@@ -32,6 +32,21 @@ export function make(tag, className, ...children) {
 }
 
 /**
+ * Takes `icons.svg` into the page, so that icons are there when the server is not: those of errors
+ * are needed just then. What the page has from its first picture on refers to the file.
+ */
+export async function keepIcons() {
+  const answer = await fetch(new URL('icons.svg', document.baseURI));
+  const sprite = new DOMParser().parseFromString(await answer.text(), 'image/svg+xml').documentElement;
+  sprite.setAttribute('class', 'sprite');
+  sprite.setAttribute('aria-hidden', 'true');
+  document.body.prepend(document.adoptNode(sprite));
+  for (const use of document.querySelectorAll('use')) {
+    use.setAttribute('href', use.getAttribute('href')?.replace('icons.svg', '') ?? '');
+  }
+}
+
+/**
  * An icon of `icons.svg`.
  *
  * @param {string} name
@@ -41,7 +56,7 @@ export function icon(name) {
   svg.setAttribute('class', 'icon');
   svg.setAttribute('aria-hidden', 'true');
   const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-  use.setAttribute('href', `icons.svg#i-${name}`);
+  use.setAttribute('href', `${document.querySelector('.sprite') ? '' : 'icons.svg'}#i-${name}`);
   svg.append(use);
   return svg;
 }

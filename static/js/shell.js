@@ -3,7 +3,7 @@
  */
 
 import * as api from './api.js';
-import { byId } from './dom.js';
+import { byId, keepIcons } from './dom.js';
 import { letIn } from './key.js';
 import { setUpTheme } from './view/theme.js';
 
@@ -18,6 +18,8 @@ export class Shell {
   /** @param {() => void} [onTheme] is told when the theme has changed */
   constructor(onTheme = () => {}) {
     setUpTheme(onTheme);
+    // Without them the page works as well.
+    void keepIcons().catch(() => {});
   }
 
   /**

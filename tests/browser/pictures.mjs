@@ -117,8 +117,11 @@ await network.close();
 await visit('history', at('history'), {}, async (page) => {
   await page.waitForSelector('.call');
   await take(page, 'history-list');
-  await page.locator('.call').first().click();
+  // A long one, if there is one.
+  const long = page.locator('.call', { hasText: 'handed over' });
+  await ((await long.count()) > 0 ? long : page.locator('.call')).first().click();
   await page.waitForSelector('.timeline');
+  await page.click('.timeline .track');
   await take(page, 'history-call');
 });
 await visit('live', at('live'), {}, async (page) => {

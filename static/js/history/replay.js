@@ -57,8 +57,8 @@ export class Replay {
       make('div', 'replay-head', back, this.#title(log), this.#downloads(id, wav, log)),
       this.#figures(log),
       ...this.#sayings(log),
-      ...(this.#player ? [this.#player.element] : []),
-      timeline.element,
+      // Stays in sight while the lines go by.
+      make('div', 'desk', ...(this.#player ? [this.#player.element] : []), timeline.element),
       this.#transcript(log, timeline),
     );
     this.#place.scrollTop = 0;

@@ -33,7 +33,7 @@ export class Timeline {
     this.#head.hidden = true;
     this.#axis = make('div', 'axis');
     const step = tick(seconds);
-    for (let at = 0; at <= seconds - step * 0.4; at += step) {
+    for (let at = 0; at <= seconds - step * 0.7; at += step) {
       const label = make('span', 'tick', length(at));
       label.style.setProperty('--from', this.#part(at));
       this.#axis.append(label);

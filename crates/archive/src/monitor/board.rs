@@ -456,7 +456,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::entry::{Began, Tokens, Turn};
+    use crate::entry::{Tokens, Turn};
 
     fn at(at: u64, event: Event) -> Entry {
         Entry { at, event }
@@ -476,7 +476,7 @@ mod tests {
     /// A board with the call `a` since 1,000, told to watchers.
     fn board() -> Board {
         let mut board = Board::default();
-        board.apply("a", &at(1_000, Event::Began(Box::new(Began::default()))));
+        board.apply("a", &at(1_000, Event::Began(Box::default())));
         let settings = Settings {
             persona: Some("persona-banking".into()),
             voice: "amy".into(),
