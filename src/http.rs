@@ -4,6 +4,7 @@
 
 mod api;
 mod error;
+mod feedback;
 mod frames;
 pub(crate) mod headers;
 mod history;
@@ -18,9 +19,10 @@ use std::{path::Path, sync::Arc};
 use actix_web::web::{self, ServiceConfig};
 use prometheus_client::registry::Registry as MetricsRegistry;
 use voice_actors::{Engine, Identity, Registry};
-use voice_archive::history::History;
+use voice_archive::{Archive, history::History};
 use voice_call::Meters;
 use voice_catalog::Catalog;
+use voice_langfuse::Traces;
 use voice_sonic::ModelFamily;
 
 use crate::wiring::AwsStatus;
@@ -37,8 +39,12 @@ pub(crate) struct State {
     pub(crate) identity: Identity,
     pub(crate) status: AwsStatus,
     pub(crate) model: ModelFamily,
+    /// Who hears what happens in calls; absent when nobody does.
+    pub(crate) archive: Option<Arc<Archive>>,
     /// The session logs; absent when none are kept.
     pub(crate) history: Option<History>,
+    /// The traces; absent when there are none.
+    pub(crate) traces: Option<Arc<Traces>>,
     pub(crate) metrics: MetricsRegistry,
 }
 

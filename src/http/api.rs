@@ -1,4 +1,5 @@
-//! `/api`: what the page asks before a call (`contract.md` §3). Read only.
+//! `/api`: what the page asks before a call (`contract.md` §3). Read only, but for what
+//! callers think (`feedback`).
 
 use actix_web::{
     HttpResponse, Responder,
@@ -14,7 +15,7 @@ use voice_catalog::{Prompt, PromptKind};
 use super::{
     State,
     error::{Refused, not_found},
-    history,
+    feedback, history,
 };
 
 /// The routes below `/api`; an unknown one is a JSON 404.
@@ -31,6 +32,7 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .route("/history", web::get().to(history::list))
         .route("/history/{name}", web::get().to(history::file))
         .route("/system/status", web::get().to(status))
+        .service(feedback::resource())
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))
 }
 

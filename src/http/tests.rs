@@ -76,7 +76,9 @@ fn state() -> Arc<State> {
         identity,
         status: AwsStatus::emulator("us-east-1"),
         model: ModelFamily::Sonic2,
+        archive: None,
         history: None,
+        traces: None,
     })
 }
 

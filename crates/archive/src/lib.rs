@@ -9,13 +9,17 @@ mod instance;
 mod journal;
 pub mod name;
 pub mod price;
+mod rating;
 mod recording;
 pub mod redact;
 mod spool;
 pub mod store;
 mod upload;
+mod witness;
 
-pub use archive::{Archive, ArchiveConfig};
+pub use archive::{Archive, ArchiveConfig, Keeping};
 pub use journal::{Journal, clean};
+pub use rating::Rated;
 pub use recording::Recorder;
 pub use spool::Pauses;
+pub use witness::Witness;
