@@ -11,6 +11,7 @@ mod langfuse;
 mod store;
 mod survival;
 mod tools;
+mod traces;
 mod transcription;
 mod transfer;
 
@@ -21,6 +22,7 @@ use voice_actors::EngineConfig;
 use voice_aws::{BedrockConfig, Credentials};
 use voice_catalog::{Dirs, Limits, Rules, Snapshot, execute::ClientOptions};
 use voice_emulator::EmulatorConfig;
+use voice_langfuse::TracesConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
 pub use self::access::{AccessArgs, AccessSettings, Door, RateSettings};
@@ -31,6 +33,7 @@ pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
 pub use self::tools::ToolArgs;
+pub use self::traces::TracesArgs;
 pub use self::transcription::{TranscriptionArgs, TranscriptionSettings};
 pub use self::transfer::TransferArgs;
 use crate::{store::StoreConfig, telemetry::LogFormat};
@@ -203,6 +206,9 @@ pub struct ServeArgs {
     /// Langfuse.
     #[command(flatten)]
     pub langfuse: LangfuseArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TracesArgs,
     /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
@@ -286,6 +292,8 @@ pub struct ServerConfig {
     pub tools: ClientOptions,
     /// What is asked of Langfuse.
     pub langfuse: Option<LangfuseSettings>,
+    /// How calls are traced; not at all when absent.
+    pub traces: Option<TracesConfig>,
     /// How calls are transcribed.
     pub transcription: TranscriptionSettings,
     /// What is kept of a call.
@@ -339,6 +347,7 @@ impl Default for ServerConfig {
             store: StoreConfig::default(),
             tools: ClientOptions::default(),
             langfuse: None,
+            traces: None,
             transcription: TranscriptionSettings::default(),
             archive: ArchiveSettings::default(),
             credentials: Credentials::DefaultChain,
@@ -494,6 +503,7 @@ impl ServeArgs {
         let store = self.store.config()?;
         let tools = self.tools.options()?;
         let langfuse = self.langfuse.settings()?;
+        let traces = self.traces.settings(langfuse.as_ref())?;
         let archive = self.archive.settings()?;
         let transcription = self.transcription.settings()?;
         (engine.transcribe, engine.transcribe_rate) = (transcription.channels, transcription.rate);
@@ -523,6 +533,7 @@ impl ServeArgs {
             store,
             tools,
             langfuse,
+            traces,
             transcription,
             archive,
             credentials,

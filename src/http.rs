@@ -5,6 +5,7 @@
 mod api;
 mod door;
 mod error;
+mod feedback;
 mod frames;
 pub(crate) mod guard;
 pub(crate) mod headers;
@@ -26,9 +27,10 @@ use std::{path::Path, sync::Arc};
 use actix_web::web::{self, ServiceConfig};
 use prometheus_client::registry::Registry as MetricsRegistry;
 use voice_actors::{Engine, Identity, Registry};
-use voice_archive::{Monitor, history::History};
+use voice_archive::{Archive, Monitor, history::History};
 use voice_call::Meters;
 use voice_catalog::{Catalog, Problem};
+use voice_langfuse::Traces;
 use voice_sonic::ModelFamily;
 
 use crate::{access::Access, setup::Part, wiring::AwsStatus};
@@ -46,6 +48,8 @@ pub(crate) struct State {
     pub(crate) identity: Identity,
     pub(crate) status: AwsStatus,
     pub(crate) model: ModelFamily,
+    /// Who hears what happens in calls; absent when nobody does.
+    pub(crate) archive: Option<Arc<Archive>>,
     /// The session logs; absent when none are kept.
     pub(crate) history: Option<History>,
     /// The live view of calls.
@@ -54,6 +58,8 @@ pub(crate) struct State {
     pub(crate) setup: Vec<Part>,
     /// What was to be looked at in the files at the start.
     pub(crate) warnings: Vec<Problem>,
+    /// The traces; absent when there are none.
+    pub(crate) traces: Option<Arc<Traces>>,
     pub(crate) metrics: MetricsRegistry,
 }
 

@@ -23,7 +23,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 use tokio::task::JoinHandle;
 use voice_actors::{DrainReport, Engine, Identity, Ports, Registry};
-use voice_archive::{Archive, Monitor};
+use voice_archive::Monitor;
 use voice_call::Meters;
 use voice_catalog::{Catalog, execute::Executors};
 use voice_emulator::Emulator;
@@ -36,6 +36,7 @@ use config::{BadSetting, ServerConfig};
 use http::State;
 use sources::{OpenError, Opened, Sources};
 use store::Vault;
+use wiring::Traced;
 
 /// How long open connections get after the last call has ended.
 const CONNECTION_GRACE_SECONDS: u64 = 3;
@@ -46,6 +47,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(130);
 
 /// How long the last session logs get to reach their store.
 const ARCHIVE_GRACE: Duration = Duration::from_secs(20);
+
+/// How long the last spans and scores get to arrive.
+const TRACES_GRACE: Duration = Duration::from_secs(10);
 
 /// Builds servers.
 pub struct Server;
@@ -61,7 +65,6 @@ pub struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     /// Looks for changed tools, workflows and prompts, on disk and in Langfuse.
     reloading: Vec<JoinHandle<()>>,
-    archive: Option<Arc<Archive>>,
     emulator: Option<Emulator>,
 }
 
@@ -145,7 +148,8 @@ impl Server {
             config.access.limits.clone(),
         );
         let vault = Arc::new(Vault::open(&config.store).await?);
-        let kept = wiring::archive(&config, &meters).await?;
+        let Traced { traces, witnesses } = wiring::traces(&config, &meters)?;
+        let kept = wiring::archive(&config, &meters, witnesses).await?;
         let redactor = config.archive.redactor.clone();
         let monitor = Monitor::start(redactor, meters.clone()).map_err(BuildError::Monitor)?;
         let identity = Identity {
@@ -164,7 +168,9 @@ impl Server {
         };
         let archive = ports.archive.clone();
         let model = config.engine.model;
-        let engine = Engine::new(config.engine.clone(), ports, meters.clone(), identity.clone());
+        let mut settings = config.engine.clone();
+        settings.trace_id = traces.is_some().then_some(voice_langfuse::trace_id_of);
+        let engine = Engine::new(settings, ports, meters.clone(), identity.clone());
         let loaded = catalog.snapshot();
         let (tools, workflows) = (loaded.tools().len(), loaded.workflows().len());
         let watching = catalog.clone();
@@ -178,7 +184,9 @@ impl Server {
             identity,
             status: wiring.status,
             model,
-            history: kept.map(|kept| kept.history),
+            archive,
+            history: kept.and_then(|kept| kept.history),
+            traces,
             monitor,
             setup: setup::parts(&config),
             warnings,
@@ -234,7 +242,6 @@ impl Server {
             handle,
             serving,
             reloading,
-            archive,
             emulator: wiring.emulator,
         })
     }
@@ -325,19 +332,31 @@ impl Running {
         }
     }
 
+    async fn close_archive(&self, grace: Duration) {
+        let Some(archive) = &self.state.archive else { return };
+        let left = archive.close(grace.min(ARCHIVE_GRACE)).await;
+        if left > 0 {
+            tracing::error!(left, "session logs wait on the disk for the next start");
+        }
+    }
+
+    async fn close_traces(&self, grace: Duration) {
+        let Some(traces) = &self.state.traces else { return };
+        let left = traces.close(grace.min(TRACES_GRACE)).await;
+        if left > 0 {
+            tracing::warn!(left, "spans and scores did not arrive; they are lost");
+        }
+    }
+
     /// Stops in order: no new calls, every call ends within `grace`, then the connections and
     /// the embedded emulator.
-    pub async fn stop(self, grace: Duration) -> DrainReport {
+    pub async fn stop(mut self, grace: Duration) -> DrainReport {
         self.reloading.iter().for_each(JoinHandle::abort);
         let report = self.state.registry.drain(grace).await;
         self.handle.stop(true).await;
-        let _ = self.serving.await;
-        if let Some(archive) = &self.archive {
-            let left = archive.close(grace.min(ARCHIVE_GRACE)).await;
-            if left > 0 {
-                tracing::error!(left, "session logs wait on the disk for the next start");
-            }
-        }
+        let _ = (&mut self.serving).await;
+        // The traces end when the journal, which they listen to, has ended.
+        tokio::join!(self.close_archive(grace), self.close_traces(grace));
         if let Some(emulator) = self.emulator {
             emulator.shutdown();
         }

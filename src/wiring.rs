@@ -7,12 +7,15 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use voice_archive::{Archive, ArchiveConfig, folder::Folder, history::History, store::ObjectStore};
+use voice_archive::{
+    Archive, ArchiveConfig, Keeping, Witness, folder::Folder, history::History, store::ObjectStore,
+};
 use voice_aws::{
     BedrockPort, Credentials, S3Config, S3Encryption, S3Store, TranscribeConfig, TranscribePort,
 };
 use voice_call::{Meters, SonicPort, transcription::TranscriptionPort};
 use voice_emulator::Emulator;
+use voice_langfuse::{TraceRules, Traces};
 
 use crate::{
     BuildError,
@@ -112,7 +115,8 @@ async fn transcription(
 /// What is kept of calls.
 pub(crate) struct Kept {
     pub(crate) archive: Arc<Archive>,
-    pub(crate) history: History,
+    /// Absent when nobody but the witnesses hears.
+    pub(crate) history: Option<History>,
 }
 
 /// The store of session logs; `None` when nothing is kept.
@@ -138,27 +142,55 @@ pub(crate) async fn object_store(config: &ServerConfig) -> Option<Arc<dyn Object
     }
 }
 
-/// Opens the archive, as the configuration says.
+/// Opens the archive, as the configuration says. `None` when nobody wants to hear anything.
 pub(crate) async fn archive(
     config: &ServerConfig,
     meters: &Meters,
+    witnesses: Vec<Arc<dyn Witness>>,
 ) -> Result<Option<Kept>, BuildError> {
-    let Some(store) = object_store(config).await else { return Ok(None) };
     let settings = &config.archive;
-    let archive = ArchiveConfig {
+    let store = object_store(config).await;
+    if store.is_none() && witnesses.is_empty() {
+        return Ok(None);
+    }
+    if let Some(store) = &store {
+        tracing::info!(store = store.describe(), "session logs are kept");
+    }
+    let keep = store.clone().map(|store| Keeping {
         dir: config.data_dir.clone(),
-        store: store.clone(),
-        redactor: settings.redactor.clone(),
+        store,
         prices: settings.prices.clone(),
         spool_limit: settings.spool_limit,
         pauses: settings.pauses,
-    };
-    tracing::info!(store = store.describe(), "session logs are kept");
+    });
+    let archive = ArchiveConfig { redactor: settings.redactor.clone(), witnesses, keep };
     let archive = Archive::open(archive, meters.clone()).map_err(|source| BuildError::Archive {
         dir: config.data_dir.display().to_string(),
         source,
     })?;
-    Ok(Some(Kept { archive: Arc::new(archive), history: History::new(store) }))
+    Ok(Some(Kept { archive: Arc::new(archive), history: store.map(History::new) }))
+}
+
+/// How calls are traced.
+#[derive(Default)]
+pub(crate) struct Traced {
+    /// Absent when they are not.
+    pub(crate) traces: Option<Arc<Traces>>,
+    /// Who hears for them.
+    pub(crate) witnesses: Vec<Arc<dyn Witness>>,
+}
+
+/// Starts the traces, as the configuration says.
+pub(crate) fn traces(config: &ServerConfig, meters: &Meters) -> Result<Traced, BuildError> {
+    let Some(settings) = config.traces.clone() else { return Ok(Traced::default()) };
+    let scores = settings.scores.is_some();
+    tracing::info!(target = %settings.target, scores, "calls are traced");
+    let rules = TraceRules {
+        prices: config.archive.prices.clone(),
+        redactor: config.archive.redactor.clone(),
+    };
+    let (traces, ears) = Traces::start(settings, rules, meters.clone())?;
+    Ok(Traced { traces: Some(Arc::new(traces)), witnesses: vec![Arc::new(ears)] })
 }
 
 /// What `/api/system/status` says about the far side.

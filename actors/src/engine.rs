@@ -134,6 +134,8 @@ pub struct EngineConfig {
     pub call_warning: Duration,
     /// When a caller is handed over to a human, and when that is offered.
     pub transfer: TransferConfig,
+    /// The trace of a call by its session id, for clients; `None` when there are no traces.
+    pub trace_id: Option<fn(&str) -> String>,
     /// The clock of the conversation; it runs faster in some tests.
     pub clock: Clock,
 }
@@ -177,6 +179,7 @@ impl Default for EngineConfig {
             call_limit: Some(Duration::from_secs(55 * 60)),
             call_warning: Duration::from_secs(5 * 60),
             transfer: TransferConfig::default(),
+            trace_id: None,
             clock: Clock::default(),
         }
     }

@@ -1,4 +1,5 @@
-//! `/api`: what the pages ask, and the one thing they do: hang up (`contract.md` §3).
+//! `/api`: what the pages ask, and what little they do: hang up, and say what callers think
+//! (`contract.md` §3).
 
 use actix_web::{
     HttpResponse, Responder,
@@ -14,7 +15,7 @@ use voice_catalog::{Prompt, PromptKind};
 use super::{
     State,
     error::{Refused, not_found},
-    history, openapi, operator, setup, ticket,
+    feedback, history, openapi, operator, setup, ticket,
 };
 
 /// The routes below `/api`; an unknown one is a JSON 404.
@@ -41,6 +42,7 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .route("/calls/{id}", web::delete().to(operator::hang_up))
         .route("/setup", web::get().to(setup::report))
         .route("/system/status", web::get().to(status))
+        .service(feedback::resource())
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))
 }
 

@@ -64,6 +64,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/api/workflow/{id}", EDITOR),
     get("/api/history", OPERATOR),
     get("/api/history/{name}", OPERATOR),
+    post("/api/feedback", CALLER),
     get("/api/calls", OPERATOR),
     delete("/api/calls/{id}", OPERATOR),
     get("/api/setup", EDITOR),

@@ -87,10 +87,12 @@ fn state() -> Arc<State> {
         identity,
         status: AwsStatus::emulator("us-east-1"),
         model: ModelFamily::Sonic2,
+        archive: None,
         history: None,
         monitor,
         setup: Vec::new(),
         warnings: Vec::new(),
+        traces: None,
     })
 }
 

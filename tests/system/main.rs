@@ -36,6 +36,7 @@ mod shutdown;
 mod slow_client;
 mod stream_faults;
 mod tools;
+mod traces;
 mod transcription;
 mod transfer;
 mod workflows;

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod caller;
+pub(crate) mod collector;
 pub(crate) mod dice;
 pub(crate) mod house;
 pub(crate) mod langfuse;

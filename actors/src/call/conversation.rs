@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
-use voice_archive::entry::Event;
+use voice_archive::entry::{self, Event};
 use voice_call::EndReason;
 use voice_sonic::{Speaker, Usage};
 use voice_wire::{Feedback, Role as Voice, ServerMessage};
@@ -245,14 +245,17 @@ impl Handler<StreamEvent> for CallActor {
                 self.caller_active(ctx);
             }
             StreamNews::TurnStarted => {
+                self.note(Event::AnswerBegan);
                 self.exchange.answer_began(true);
                 self.settle(ctx);
             }
             StreamNews::FirstAudio => {
+                self.note(Event::AnswerHeard);
                 self.latency.audio(self.now());
                 self.audio_during_handover(ctx);
             }
             StreamNews::TurnEnded { interrupted } => {
+                self.note(Event::AnswerEnded { interrupted });
                 self.exchange.answer_ended();
                 self.on_turn_ended(interrupted);
                 self.settle(ctx);
@@ -294,7 +297,7 @@ impl Handler<ClientEvent> for CallActor {
                     "feedback"
                 );
                 let Feedback { score, comment } = feedback;
-                self.note(Event::Feedback { score, comment });
+                self.note(Event::Feedback(entry::Feedback { score, comment, name: None }));
             }
             ClientEvent::Hearing(hearing) => {
                 self.hearing = hearing;

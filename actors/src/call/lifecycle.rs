@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix::{ActorContext, AsyncContext, Context, Handler};
 use voice_call::{EndReason, Role};
 use voice_sonic::Speaker;
-use voice_wire::{Role as Voice, ServerMessage, SessionConfig};
+use voice_wire::{Role as Voice, ServerMessage, SessionConfig, server::Metadata};
 
 use super::{CallActor, Phase, SMALL_MAILBOX, settings, to};
 use crate::{
@@ -26,6 +26,10 @@ impl CallActor {
         let before = self.before.take();
         let hello = self.hello(before.is_some());
         self.tell(hello);
+        if let Some(trace_id) = self.config().trace_id {
+            let trace_id = trace_id(self.id.as_str());
+            self.tell(ServerMessage::Metadata { data: Metadata::Trace { trace_id } });
+        }
         for role in [Role::Transcriber, Role::Tools, Role::Transfer] {
             self.spawn_helper(role, ctx);
         }

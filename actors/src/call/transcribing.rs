@@ -144,7 +144,7 @@ impl Handler<TranscriberNews> for CallActor {
             }
             TranscriberNews::Language(language, confidence) => {
                 self.tell(ServerMessage::Metadata {
-                    data: voice_wire::server::Metadata {
+                    data: voice_wire::server::Metadata::Language {
                         detected_language: language,
                         language_confidence: confidence,
                     },

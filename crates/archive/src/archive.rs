@@ -19,23 +19,33 @@ use voice_call::Meters;
 use crate::{
     entry::Began,
     instance::Instance,
-    journal::{Job, Journal, QUEUE, Writer},
+    journal::{Files, Job, Journal, Live, QUEUE, Writer},
     price::Prices,
     recording::{self, Recorder},
     redact::Redactor,
     spool::{Pauses, Spool},
     store::ObjectStore,
+    witness::Witness,
 };
 
 /// How an archive works.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ArchiveConfig {
+    /// Rules for what must not be kept, and not be told either.
+    pub redactor: Redactor,
+    /// Who hears what happens besides.
+    pub witnesses: Vec<Arc<dyn Witness>>,
+    /// What is kept; absent: the witnesses hear, and nothing is.
+    pub keep: Option<Keeping>,
+}
+
+/// How calls are kept.
+#[derive(Debug, Clone)]
+pub struct Keeping {
     /// Folder on the local disk for what is not finished.
     pub dir: PathBuf,
     /// Where finished logs and recordings are kept.
     pub store: Arc<dyn ObjectStore>,
-    /// Rules for what must not be kept.
-    pub redactor: Redactor,
     /// What things cost.
     pub prices: Arc<Prices>,
     /// Bytes that may wait on the local disk for the store.
@@ -47,9 +57,20 @@ pub struct ArchiveConfig {
 /// The archive.
 pub struct Archive {
     jobs: SyncSender<Job>,
-    recordings: SyncSender<recording::Job>,
     calls: AtomicU64,
+    /// The journals of the calls in progress.
+    pub(crate) live: Live,
+    pub(crate) redactor: Redactor,
     meters: Meters,
+    /// Taken when the archive is closed.
+    writing: Mutex<Option<thread::JoinHandle<()>>>,
+    /// Absent when nothing is kept.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// The part of the archive that keeps something.
+pub(crate) struct Kept {
+    recordings: SyncSender<recording::Job>,
     /// Taken when the archive is closed.
     working: Mutex<Option<Working>>,
     spool: Arc<Spool>,
@@ -57,10 +78,9 @@ pub struct Archive {
     instance: Instance,
 }
 
-/// What works for the archive.
+/// What works for the part that keeps.
 #[derive(Debug)]
 struct Working {
-    writer: thread::JoinHandle<()>,
     recording: thread::JoinHandle<()>,
     spooling: JoinHandle<()>,
 }
@@ -68,7 +88,7 @@ struct Working {
 impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Archive")
-            .field("store", &self.spool.store.describe())
+            .field("store", &self.kept.as_ref().map(|kept| kept.spool.store.describe()))
             .finish_non_exhaustive()
     }
 }
@@ -77,40 +97,21 @@ impl Archive {
     /// Takes its place on the disk, takes over what dead processes left, and begins to work. Must
     /// be called inside a tokio runtime.
     pub fn open(config: ArchiveConfig, meters: Meters) -> io::Result<Self> {
-        let instance = Instance::create(&config.dir)?;
-        let wake = Arc::new(Notify::new());
+        let ArchiveConfig { redactor, witnesses, keep } = config;
         let (jobs, receiver) = sync_channel(QUEUE);
-        let (recordings, samples) = sync_channel(recording::QUEUE);
-        let mut writer = Writer {
-            journal: instance.journal(),
-            spool: instance.spool(),
-            prices: config.prices,
-            redactor: config.redactor,
-            limit: config.spool_limit,
-            meters: meters.clone(),
-            spooled: {
-                let wake = wake.clone();
-                Box::new(move || wake.notify_one())
-            },
-            calls: HashMap::new(),
-            unfinished: Vec::new(),
-        };
-        let ready = {
-            let wake = wake.clone();
-            Arc::new(move || wake.notify_one())
-        };
-        let limit = config.spool_limit;
-        let (parts, meters_too) = (instance.parts(), meters.clone());
-        let recording =
-            recording::Writer { parts, limit, meters: meters_too, calls: HashMap::new(), ready };
-        let recording = thread::Builder::new()
-            .name("recording".into())
-            .spawn(move || recording.run(&samples))?;
-        let orphans = instance.orphans(&config.dir);
-        let parts = instance.parts();
-        let writer = thread::Builder::new().name("journal".into()).spawn(move || {
+        let (mut kept, mut files, mut orphans) = (None, None, Vec::new());
+        if let Some(keeping) = keep {
+            let opened = Kept::open(keeping, redactor.clone(), &meters)?;
+            (kept, files, orphans) = (Some(opened.0), Some(opened.1), opened.2);
+        }
+        let parts = kept.as_ref().map(|kept: &Kept| kept.instance.parts());
+        let mut writer =
+            Writer { redactor: redactor.clone(), witnesses, files, meters: meters.clone() };
+        let writing = thread::Builder::new().name("journal".into()).spawn(move || {
             for orphan in orphans {
-                if let Err(error) = recording::adopt(&orphan.parts(), &parts) {
+                if let Some(parts) = &parts
+                    && let Err(error) = recording::adopt(&orphan.parts(), parts)
+                {
                     tracing::error!(%error, "the recordings of a dead process");
                 }
                 writer.adopt(&orphan);
@@ -118,46 +119,111 @@ impl Archive {
             }
             writer.run(&receiver);
         })?;
-        let spool = Arc::new(Spool {
-            dir: instance.spool(),
-            parts: instance.parts(),
-            store: config.store,
-            pauses: config.pauses,
-            meters: meters.clone(),
-            wake,
-        });
-        let bringing = spool.clone();
-        let spooling = tokio::spawn(async move { bringing.run().await });
-        let calls = AtomicU64::new(0);
-        let working = Mutex::new(Some(Working { writer, recording, spooling }));
-        Ok(Self { jobs, recordings, calls, meters, working, spool, instance })
+        let (calls, writing) = (AtomicU64::new(0), Mutex::new(Some(writing)));
+        Ok(Self { jobs, calls, live: Live::default(), redactor, meters, writing, kept })
     }
 
     /// The journal of a call that begins.
     pub fn journal(&self, began: Began) -> Journal {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        Journal::begin(call, self.jobs.clone(), self.meters.clone(), began)
+        Journal::begin(call, self.jobs.clone(), self.live.clone(), self.meters.clone(), began)
+    }
+
+    /// The journal of a call in progress.
+    pub fn journal_of(&self, session_id: &str) -> Option<Journal> {
+        self.live.get(session_id)
     }
 
     /// Begins the recording of a call at `rate`, in pairs of samples.
     pub fn recorder(&self, journal: &Journal, rate: u32) -> Option<Recorder> {
-        let name = journal.name()?.clone();
+        let (kept, name) = (self.kept.as_ref()?, journal.name()?.clone());
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let (jobs, meters) = (self.recordings.clone(), self.meters.clone());
+        let (jobs, meters) = (kept.recordings.clone(), self.meters.clone());
         Some(Recorder::begin(call, jobs, meters, name, rate))
     }
 
     /// Writes everything and brings what can be brought within `deadline`. What is left waits on
     /// the disk for the next process. Answers how many logs that are.
     pub async fn close(&self, deadline: Duration) -> usize {
-        let working = self.working.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Working { writer, recording, spooling }) = working else { return 0 };
-        let (jobs, recordings, spool) = (self.jobs.clone(), self.recordings.clone(), &self.spool);
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writing) = writing else { return 0 };
+        let jobs = self.jobs.clone();
         let written = tokio::task::spawn_blocking(move || {
             // The queue may be full for a moment; the thread empties it.
             let _ = jobs.send(Job::Close);
+            let _ = writing.join();
+        });
+        let _ = written.await;
+        match &self.kept {
+            Some(kept) => kept.close(deadline).await,
+            None => 0,
+        }
+    }
+}
+
+impl Kept {
+    /// Also answers what the journal's thread works with, and what it has to take over first.
+    fn open(
+        keeping: Keeping,
+        redactor: Redactor,
+        meters: &Meters,
+    ) -> io::Result<(Self, Files, Vec<Instance>)> {
+        let Keeping { dir, store, prices, spool_limit: limit, pauses } = keeping;
+        let instance = Instance::create(&dir)?;
+        let wake = Arc::new(Notify::new());
+        let (recordings, samples) = sync_channel(recording::QUEUE);
+        let (spooled, ready) = (wake.clone(), wake.clone());
+        let files = Files {
+            journal: instance.journal(),
+            spool: instance.spool(),
+            prices,
+            redactor,
+            limit,
+            meters: meters.clone(),
+            spooled: Box::new(move || spooled.notify_one()),
+            calls: HashMap::new(),
+            unfinished: Vec::new(),
+        };
+        let recording = recording::Writer {
+            parts: instance.parts(),
+            limit,
+            meters: meters.clone(),
+            calls: HashMap::new(),
+            ready: Arc::new(move || ready.notify_one()),
+        };
+        let recording = thread::Builder::new()
+            .name("recording".into())
+            .spawn(move || recording.run(&samples))?;
+        let orphans = instance.orphans(&dir);
+        let spool = Arc::new(Spool {
+            dir: instance.spool(),
+            parts: instance.parts(),
+            store,
+            pauses,
+            meters: meters.clone(),
+            wake,
+        });
+        let bringing = spool.clone();
+        let spooling = tokio::spawn(async move { bringing.run().await });
+        let working = Mutex::new(Some(Working { recording, spooling }));
+        Ok((Self { recordings, working, spool, instance }, files, orphans))
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
+        self.spool.store.clone()
+    }
+
+    /// The path of a file that lives for a moment.
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
+        self.spool.dir.join(name)
+    }
+
+    async fn close(&self, deadline: Duration) -> usize {
+        let working = self.working.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Working { recording, spooling }) = working else { return 0 };
+        let (recordings, spool) = (self.recordings.clone(), &self.spool);
+        let written = tokio::task::spawn_blocking(move || {
             let _ = recordings.send(recording::Job::Close);
-            let _ = writer.join();
             let _ = recording.join();
         });
         let _ = written.await;

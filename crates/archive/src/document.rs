@@ -3,8 +3,6 @@
 //! The format is that of the system before (`contract.md` §4), with fields of our own beside:
 //! whoever reads the old ones reads these.
 
-mod across;
-
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -14,7 +12,10 @@ use crate::{
     entry::{Began, Entry, Event, Heard, Line, PromptUsed, Settings, Speaker, Tokens, Turn},
     name::LogName,
     price::Prices,
-    redact::Redactor,
+    redact::{
+        Redactor,
+        across::{self, Reach},
+    },
 };
 
 /// Changes whenever a reader has to know.
@@ -286,7 +287,11 @@ impl Fold {
     fn take(&mut self, Entry { at, event }: &Entry) {
         let (at, log) = (*at, &mut self.log);
         match event {
-            Event::Began(_) | Event::BargeIn => {}
+            Event::Began(_)
+            | Event::BargeIn
+            | Event::AnswerBegan
+            | Event::AnswerHeard
+            | Event::AnswerEnded { .. } => {}
             Event::Settings(settings) => {
                 for prompt in &settings.prompts {
                     if !log.prompts.contains(prompt) {
@@ -386,9 +391,7 @@ impl Fold {
                 log.transfer = Some(json!({"timestamp": at, "reason": reason, "summary": summary,
                     "attributes": attributes}));
             }
-            Event::Feedback { score, comment } => {
-                log.feedback = Some(json!({"timestamp": at, "score": score, "comment": comment}));
-            }
+            Event::Feedback(feedback) => log.feedback = Some(feedback.to_json(at)),
             Event::Transcribed { seconds } => log.usage.transcribe_seconds = *seconds,
             Event::Recording { state } => {
                 self.recorded.push(json!({"timestamp": at, "state": state}));
@@ -441,7 +444,7 @@ impl Fold {
         prices: &Prices,
         redactor: &Redactor,
     ) -> SessionLog {
-        across::redact(&mut self.log.transcript, redactor);
+        hide_across(&mut self.log.transcript, redactor);
         let log = &mut self.log;
         log.end_time = end;
         log.renewals = log.streams.iter().filter(|stream| stream.reason != "first").count();
@@ -465,6 +468,26 @@ impl Fold {
             log.recording = Some(json!({"key": name.recording_key(), "states": self.recorded}));
         }
         self.log
+    }
+}
+
+/// Cleans the caller's lines of numbers that reach over several of them.
+fn hide_across(transcript: &mut [Said], redactor: &Redactor) {
+    let mut spoken: Vec<&mut Said> = transcript.iter_mut().filter(|s| s.role == "user").collect();
+    let mut first = 0;
+    while first < spoken.len() {
+        let lines = spoken[first..].iter().map(|said| said.text.as_str());
+        let Reach::Over(count, mark) = across::reach(lines, redactor) else {
+            first += 1;
+            continue;
+        };
+        for said in &mut spoken[first..first + count] {
+            said.text = mark.to_owned();
+            if let Some(heard) = &mut said.transcription {
+                heard.text = mark.to_owned();
+            }
+        }
+        first += count;
     }
 }
 

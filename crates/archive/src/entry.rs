@@ -6,7 +6,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Something that happened, and when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,7 +73,17 @@ pub enum Event {
         /// The step that was reached.
         step: String,
     },
-    /// A turn of the assistant's ended.
+    /// The assistant began to answer.
+    AnswerBegan,
+    /// The first audio of what the assistant says came.
+    AnswerHeard,
+    /// The assistant's answer is complete, or was cut short.
+    AnswerEnded {
+        /// Whether the caller cut it short.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        interrupted: bool,
+    },
+    /// The figures of a turn of the assistant's are known.
     Turn(Turn),
     /// Tokens so far.
     Usage(Tokens),
@@ -108,13 +118,7 @@ pub enum Event {
         attributes: Map<String, Value>,
     },
     /// The caller's opinion.
-    Feedback {
-        /// As the client counts.
-        score: f64,
-        /// In words.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        comment: Option<String>,
-    },
+    Feedback(Feedback),
     /// Seconds that were transcribed.
     Transcribed {
         /// Audio seconds of the whole call so far, all channels together as one stream.
@@ -138,6 +142,31 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
     },
+}
+
+/// What a caller thinks of the call.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Feedback {
+    /// As the client counts.
+    pub score: f64,
+    /// In words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What the score is called, where it is not the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Feedback {
+    /// As the session log has it (`contract.md` §4).
+    pub fn to_json(&self, at: u64) -> Value {
+        let Self { score, comment, name } = self;
+        let mut feedback = json!({"timestamp": at, "score": score, "comment": comment});
+        if let Some(name) = name {
+            feedback["name"] = name.as_str().into();
+        }
+        feedback
+    }
 }
 
 /// How a call began.

@@ -6,7 +6,7 @@
 use std::{cmp::Reverse, path::Path, sync::Arc};
 
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -142,6 +142,23 @@ impl History {
         let log = serde_json::from_slice(&bytes)
             .map_err(|error| StoreFault::new(FaultKind::Other, format!("no JSON: {error}")))?;
         Ok(Some(log))
+    }
+
+    /// The latest log of a session that began in the last two days, by UTC.
+    pub async fn latest_of(
+        &self,
+        session_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<LogName>, StoreFault> {
+        for day in [now, now - SignedDuration::from_hours(24)] {
+            let folder = day.strftime("%Y/%m/%d").to_string();
+            let mut names = parse(&self.store.list(folder).await?.objects);
+            names.retain(|name| name.session_id() == Some(session_id));
+            if let Some(latest) = names.into_iter().max_by_key(|name| name.began()) {
+                return Ok(Some(latest));
+            }
+        }
+        Ok(None)
     }
 
     /// The recording of a call, or a part of it.

@@ -1,18 +1,17 @@
 //! The journal: what happens in a call, on the local disk before a second has passed.
 //!
-//! A call tells its [`Journal`], which never waits. One thread per process cleans the texts, and
-//! appends them to a file per call; when a call ends it makes the session log of that file and
-//! puts it into the spool. A process that is killed loses what it had not written for at most
-//! [`FLUSH_EVERY`]; the next one finishes what it left.
+//! A call tells its [`Journal`], which never waits. One thread per process cleans the texts, tells
+//! the witnesses, and has them written to a file per call (`journal/files.rs`), where something is
+//! kept. A process that is killed loses what it had not written for at most [`FLUSH_EVERY`]; the
+//! next one finishes what it left.
+
+mod files;
 
 use std::{
-    collections::HashMap,
-    fs::{self, File},
-    io::{self, Write},
+    collections::{HashMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
@@ -21,14 +20,13 @@ use std::{
 
 use voice_call::Meters;
 
+pub(crate) use self::files::{Files, is_partial};
 use crate::{
-    document::SessionLog,
-    entry::{Began, Entry, Event, Line},
-    instance::{Instance, entries},
+    entry::{Began, Entry, Event, Feedback, Line},
+    instance::Instance,
     name::LogName,
-    price::Prices,
     redact::Redactor,
-    spool::bytes_of,
+    witness::Witness,
 };
 
 /// How often a log that found no room is tried again.
@@ -36,9 +34,6 @@ const RETRY_EVERY: Duration = Duration::from_secs(5);
 
 /// How long an entry may wait for the disk.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
-
-/// Bytes of a call's entries that are written at once.
-const BUFFER: usize = 16 * 1024;
 
 /// Entries of all calls that may wait for the thread.
 pub(crate) const QUEUE: usize = 16 * 1024;
@@ -67,13 +62,64 @@ pub struct Journal {
 #[derive(Debug)]
 struct Shared {
     call: u64,
+    session_id: String,
     /// The name of the log that comes of it.
     name: LogName,
     jobs: SyncSender<Job>,
     /// Entries that found no room and are not yet confessed to.
     lost: AtomicU64,
     ended: AtomicBool,
+    live: Live,
     meters: Meters,
+}
+
+/// Calls that are remembered after their end.
+const ENDED: usize = 1024;
+
+/// The calls in progress and those that ended last, by session id. Cloning shares them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Live(Arc<Mutex<Calls>>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    in_progress: HashMap<String, Journal>,
+    /// The names of their logs, oldest first.
+    ended: VecDeque<(String, LogName)>,
+}
+
+impl Live {
+    pub(crate) fn get(&self, session_id: &str) -> Option<Journal> {
+        self.lock().in_progress.get(session_id).cloned()
+    }
+
+    /// The log of a call that ended here a while ago.
+    pub(crate) fn ended(&self, session_id: &str) -> Option<LogName> {
+        let calls = self.lock();
+        let mut latest = calls.ended.iter().rev();
+        latest.find(|(id, _)| id == session_id).map(|(_, name)| name.clone())
+    }
+
+    fn began(&self, session_id: String, journal: Journal) {
+        self.lock().in_progress.insert(session_id, journal);
+    }
+
+    /// The call ended. One that took its id since stays.
+    fn end(&self, call: &Shared) {
+        let mut calls = self.lock();
+        let is_it =
+            |journal: &Journal| journal.shared.as_ref().is_some_and(|s| s.call == call.call);
+        if calls.in_progress.get(&call.session_id).is_some_and(is_it) {
+            calls.in_progress.remove(&call.session_id);
+        }
+        if calls.ended.len() >= ENDED {
+            calls.ended.pop_front();
+        }
+        calls.ended.push_back((call.session_id.clone(), call.name.clone()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Journal {
@@ -82,19 +128,29 @@ impl Journal {
         Self { shared: None }
     }
 
-    pub(crate) fn begin(call: u64, jobs: SyncSender<Job>, meters: Meters, began: Began) -> Self {
+    pub(crate) fn begin(
+        call: u64,
+        jobs: SyncSender<Job>,
+        live: Live,
+        meters: Meters,
+        began: Began,
+    ) -> Self {
         let session_id = began.session_id.clone();
         let first = Entry::now(Event::Began(Box::new(began)));
         let shared = Shared {
             call,
+            session_id: session_id.clone(),
             name: LogName::new(first.at, &session_id),
             jobs,
             lost: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            live: live.clone(),
             meters,
         };
         shared.offer(first);
-        Self { shared: Some(Arc::new(shared)) }
+        let journal = Self { shared: Some(Arc::new(shared)) };
+        live.began(session_id, journal.clone());
+        journal
     }
 
     /// Whether anything is kept.
@@ -126,6 +182,7 @@ impl Journal {
         if shared.ended.swap(true, Ordering::Relaxed) {
             return;
         }
+        shared.live.end(shared);
         let event = Event::Ended { cause: cause.to_owned(), detail: detail.to_owned() };
         let job = Job::End { call: shared.call, entry: Entry::now(event) };
         if shared.jobs.try_send(job).is_err() {
@@ -148,26 +205,12 @@ impl Shared {
 
 /// The thread's side.
 pub(crate) struct Writer {
-    pub(crate) journal: PathBuf,
-    pub(crate) spool: PathBuf,
-    pub(crate) prices: Arc<Prices>,
     pub(crate) redactor: Redactor,
-    /// Bytes that the spool may have.
-    pub(crate) limit: u64,
+    /// Who hears besides.
+    pub(crate) witnesses: Vec<Arc<dyn Witness>>,
+    /// Absent when nothing is kept.
+    pub(crate) files: Option<Files>,
     pub(crate) meters: Meters,
-    /// Called when something is in the spool.
-    pub(crate) spooled: Box<dyn Fn() + Send>,
-    pub(crate) calls: HashMap<u64, Open>,
-    /// Journals of ended calls whose logs found no room yet.
-    pub(crate) unfinished: Vec<PathBuf>,
-}
-
-/// A call in progress.
-pub(crate) struct Open {
-    path: PathBuf,
-    /// Absent when it could not be opened: then the call has no journal.
-    file: Option<File>,
-    buffer: Vec<u8>,
 }
 
 impl Writer {
@@ -194,147 +237,53 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if flush_at.is_some_and(|at| at <= Instant::now()) {
-                self.flush();
-                self.finish_the_rest();
-                flush_at = (!self.unfinished.is_empty()).then(|| Instant::now() + RETRY_EVERY);
+                let unfinished = self.files.as_mut().is_some_and(Files::settle);
+                flush_at = unfinished.then(|| Instant::now() + RETRY_EVERY);
             }
         }
-        self.flush();
+        if let Some(files) = &mut self.files {
+            files.flush();
+        }
     }
 
     fn take(&mut self, job: Job) {
-        match job {
-            Job::Entry { call, entry } => self.append(call, entry),
-            Job::End { call, entry } => {
-                self.append(call, entry);
-                self.end(call);
-            }
-            Job::Close => {}
-        }
-    }
-
-    fn append(&mut self, call: u64, mut entry: Entry) {
-        if let Event::Began(began) = &entry.event {
-            let open = self.open(entry.at, &began.session_id);
-            self.calls.insert(call, open);
-        }
+        let (call, mut entry, is_end) = match job {
+            Job::Entry { call, entry } => (call, entry, false),
+            Job::End { call, entry } => (call, entry, true),
+            Job::Close => return,
+        };
         clean(&self.redactor, &mut entry.event);
-        let Some(open) = self.calls.get_mut(&call) else { return };
-        if serde_json::to_writer(&mut open.buffer, &entry).is_err() {
-            self.meters.journal_errors.inc();
-            return;
-        }
-        open.buffer.push(b'\n');
-        if open.buffer.len() >= BUFFER {
-            open.flush(&self.meters);
-        }
-    }
-
-    fn open(&self, at: u64, session_id: &str) -> Open {
-        let name = LogName::new(at, session_id);
-        let path = self.journal.join(format!("{}.jsonl", name.stem()));
-        let file = File::options().create(true).append(true).open(&path);
-        let file = file.inspect_err(|error| self.broken(error, &path)).ok();
-        Open { path, file, buffer: Vec::new() }
-    }
-
-    fn flush(&mut self) {
-        for open in self.calls.values_mut() {
-            open.flush(&self.meters);
-        }
-    }
-
-    fn end(&mut self, call: u64) {
-        let Some(mut open) = self.calls.remove(&call) else { return };
-        open.flush(&self.meters);
-        self.finish(&open.path);
-    }
-
-    /// Makes the session log of a journal, and puts it into the spool, now or later.
-    fn finish(&mut self, journal: &Path) {
-        if let Err(error) = self.try_finish(journal) {
-            self.broken(&error, journal);
-            self.unfinished.push(journal.to_owned());
-        }
-    }
-
-    fn finish_the_rest(&mut self) {
-        for journal in std::mem::take(&mut self.unfinished) {
-            // Somebody may have erased it.
-            if journal.exists() && self.try_finish(&journal).is_err() {
-                self.unfinished.push(journal);
+        if let Some(files) = &mut self.files {
+            files.append(call, &entry);
+            if is_end {
+                files.end(call);
             }
         }
+        self.tell(call, &entry);
     }
 
-    fn try_finish(&self, journal: &Path) -> io::Result<()> {
-        let entries = read(journal)?;
-        let Some((name, log)) = SessionLog::of(&entries, &self.prices, &self.redactor) else {
-            tracing::warn!(journal = %journal.display(), "a journal without a beginning is dropped");
-            return fs::remove_file(journal);
-        };
-        let document = serde_json::to_vec(&log)?;
-        if bytes_of(&self.spool) + document.len() as u64 > self.limit {
-            let what = "the spool is full; the session log stays in its journal";
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, what));
-        }
-        let beside = self.spool.join(format!("{name}.partial"));
-        fs::write(&beside, &document)?;
-        fs::rename(&beside, self.spool.join(name.as_str()))?;
-        self.meters.spool_files.inc();
-        (self.spooled)();
-        fs::remove_file(journal)
+    fn tell(&self, call: u64, entry: &Entry) {
+        self.witnesses.iter().for_each(|witness| witness.saw(call, entry));
     }
 
-    /// Takes over what a dead process left.
+    /// Takes over what a dead process left, and tells its calls to the witnesses once more: what
+    /// they had not passed on died with it.
     pub(crate) fn adopt(&mut self, orphan: &Instance) {
-        for journal in entries(&orphan.journal()) {
-            tracing::info!(journal = %journal.display(), "a call whose process died gets its log");
-            self.finish(&journal);
-        }
-        for log in entries(&orphan.spool()) {
-            let Some(name) = log.file_name().filter(|_| !is_partial(&log)) else { continue };
-            match fs::rename(&log, self.spool.join(name)) {
-                Ok(()) => _ = self.meters.spool_files.inc(),
-                Err(error) => self.broken(&error, &log),
+        let Some(mut files) = self.files.take() else { return };
+        // The numbers of our own calls begin at the other end.
+        let mut call = u64::MAX;
+        files.adopt(orphan, |entries| {
+            entries.iter().for_each(|entry| self.tell(call, entry));
+            if let Some(Entry { at, event }) = entries.last()
+                && !matches!(event, Event::Ended { .. })
+            {
+                let (cause, detail) = ("task_died".to_owned(), String::new());
+                self.tell(call, &Entry { at: *at, event: Event::Ended { cause, detail } });
             }
-        }
-        (self.spooled)();
+            call -= 1;
+        });
+        self.files = Some(files);
     }
-
-    fn broken(&self, error: &io::Error, path: &Path) {
-        self.meters.journal_errors.inc();
-        tracing::error!(%error, path = %path.display(), "the journal of a call");
-    }
-}
-
-impl Open {
-    fn flush(&mut self, meters: &Meters) {
-        if self.buffer.is_empty() {
-            return;
-        }
-        let written = match &mut self.file {
-            Some(file) => file.write_all(&self.buffer),
-            None => Ok(()),
-        };
-        self.buffer.clear();
-        if let Err(error) = written {
-            meters.journal_errors.inc();
-            tracing::error!(%error, path = %self.path.display(), "the journal of a call");
-        }
-    }
-}
-
-/// Whether a file is one that was being written.
-pub(crate) fn is_partial(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension == "partial")
-}
-
-/// All entries of a journal. A last line that was cut off, or one that is none, is left out.
-fn read(journal: &Path) -> io::Result<Vec<Entry>> {
-    let text = fs::read(journal)?;
-    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
 /// Takes out of an event what must not be kept.
@@ -360,18 +309,21 @@ pub fn clean(redactor: &Redactor, event: &mut Event) {
             attributes.values_mut().for_each(|value| redactor.value(value));
         }
         Event::Error { message, .. } => text(message),
-        Event::Feedback { comment: Some(comment), .. } => text(comment),
+        Event::Feedback(Feedback { comment: Some(comment), .. }) => text(comment),
         Event::Ended { detail, .. } => text(detail),
         Event::Began(_)
         | Event::Settings(_)
         | Event::BargeIn
+        | Event::AnswerBegan
+        | Event::AnswerHeard
+        | Event::AnswerEnded { .. }
         | Event::Step { .. }
         | Event::Turn(_)
         | Event::Usage(_)
         | Event::Before(_)
         | Event::Stream { .. }
         | Event::Connection { .. }
-        | Event::Feedback { .. }
+        | Event::Feedback(_)
         | Event::Transcribed { .. }
         | Event::Recording { .. }
         | Event::Gap { .. } => {}

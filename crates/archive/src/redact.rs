@@ -6,6 +6,7 @@
 //! brackets. Used by the journal before anything reaches a disk, and by whoever shows or sends a
 //! conversation elsewhere.
 
+pub mod across;
 mod checks;
 mod spoken;
 

@@ -50,7 +50,7 @@ impl Default for Pauses {
 
 impl Pauses {
     /// After so many failures in a row: twice as long each time, half of it by chance.
-    fn after(&self, failures: u32) -> Duration {
+    pub fn after(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(16);
         let pause = self.first.saturating_mul(1 << doublings).min(self.longest);
         pause.mul_f64(0.5 + fastrand::f64() / 2.0)

@@ -27,6 +27,12 @@ pub enum Queue {
     ToSocket,
     /// Audio on its way to the transcriber.
     Overheard,
+    /// Entries of journals on their way to the traces.
+    TraceEntries,
+    /// Spans on their way to Langfuse or a collector.
+    Spans,
+    /// Scores on their way to Langfuse.
+    Scores,
 }
 
 /// A queue's name as a label.
@@ -148,6 +154,12 @@ pub struct Meters {
     pub spool_bytes: Gauge,
     /// Uploads of logs and parts of recordings, by outcome.
     pub uploads: Family<ReasonLabel, Counter>,
+    /// Spans of traces, by what became of them.
+    pub spans: Family<ReasonLabel, Counter>,
+    /// Batches of spans that were sent, by outcome.
+    pub trace_exports: Family<ReasonLabel, Counter>,
+    /// Scores, by what became of them.
+    pub scores: Family<ReasonLabel, Counter>,
     /// What waits now, by queue (audio in bytes, messages in pieces).
     pub queue_depth: Family<QueueLabel, Gauge>,
     /// What was dropped because a queue was full, in pieces.
@@ -236,6 +248,13 @@ impl Meters {
         );
         r.register("spool_bytes", "Bytes that wait for their store", self.spool_bytes.clone());
         r.register("uploads", "Uploads to the store, by outcome", self.uploads.clone());
+        r.register("spans", "Spans of traces, by what became of them", self.spans.clone());
+        r.register(
+            "trace_exports",
+            "Batches of spans sent, by outcome",
+            self.trace_exports.clone(),
+        );
+        r.register("scores", "Scores for Langfuse, by what became of them", self.scores.clone());
         r.register("queue_depth", "What waits now, by queue", self.queue_depth.clone());
         r.register("dropped", "Dropped from full queues", self.dropped.clone());
     }

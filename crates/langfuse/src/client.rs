@@ -2,8 +2,8 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use reqwest::{StatusCode, Url, redirect};
-use serde::de::DeserializeOwned;
+use reqwest::{RequestBuilder, Response, StatusCode, Url, header::CONTENT_TYPE, redirect};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// Longest answer that is read. A prompt has a few kilobytes; a page of the list some more.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -31,6 +31,11 @@ impl SecretKey {
     pub fn new(key: impl Into<String>) -> Self {
         Self(key.into())
     }
+
+    /// The key itself, for the request that needs it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for SecretKey {
@@ -48,6 +53,9 @@ pub enum SetupError {
     /// TLS could not be set up.
     #[error("the HTTP client cannot be built: {0}")]
     Http(#[from] reqwest::Error),
+    /// The exporter of spans could not be set up.
+    #[error("the exporter of traces cannot be built: {0}")]
+    Exporter(String),
 }
 
 /// Why one question was not answered.
@@ -79,7 +87,7 @@ impl LangfuseConfig {
         self.base().map(|_| ())
     }
 
-    fn base(&self) -> Result<Url, SetupError> {
+    pub(crate) fn base(&self) -> Result<Url, SetupError> {
         Url::parse(&self.host)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -104,27 +112,9 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, AskError> {
-        let mut url = self.base.clone();
-        if let Ok(mut parts) = url.path_segments_mut() {
-            // A part with a slash in it is encoded: prompts live in folders.
-            parts.pop_if_empty().extend(path);
-        }
+        let mut url = self.url(path);
         url.query_pairs_mut().extend_pairs(query);
-        let keys = (&self.config.public_key, &self.config.secret_key.0);
-        let mut answer = self
-            .http
-            .get(url)
-            .basic_auth(keys.0, Some(keys.1))
-            .send()
-            .await
-            .map_err(unreachable)?;
-        match answer.status() {
-            status if status.is_success() => {}
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                return Err(AskError::Keys(status));
-            }
-            status => return Err(AskError::Status(status)),
-        }
+        let mut answer = self.ask(self.http.get(url)).await?;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > MAX_ANSWER {
@@ -134,9 +124,42 @@ impl Client {
         }
         Ok(serde_json::from_slice(&body)?)
     }
+
+    /// `POST` of `body` to what `path` names. What it answers is of no interest.
+    pub(crate) async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<(), AskError> {
+        let body = serde_json::to_vec(body)?;
+        let post = self.http.post(self.url(path)).header(CONTENT_TYPE, "application/json");
+        self.ask(post.body(body)).await.map(|_| ())
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut parts) = url.path_segments_mut() {
+            // A part with a slash in it is encoded: prompts live in folders.
+            parts.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, AskError> {
+        let keys = (&self.config.public_key, self.config.secret_key.reveal());
+        let answer = request.basic_auth(keys.0, Some(keys.1)).send().await.map_err(unreachable)?;
+        match answer.status() {
+            status if status.is_success() => Ok(answer),
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                Err(AskError::Keys(status))
+            }
+            status => Err(AskError::Status(status)),
+        }
+    }
 }
 
 fn unreachable(error: reqwest::Error) -> AskError {
+    AskError::Unreachable(chain_of(error))
+}
+
+/// An error in words, without the URL.
+pub(crate) fn chain_of(error: reqwest::Error) -> String {
     // What went wrong is at the end of the chain: "connection refused", "certificate expired".
     let error = error.without_url();
     let (mut text, mut cause) = (error.to_string(), error.source());
@@ -144,5 +167,5 @@ fn unreachable(error: reqwest::Error) -> AskError {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    AskError::Unreachable(text)
+    text
 }

@@ -185,14 +185,22 @@ pub enum ServerMessage {
     },
 }
 
-/// The language of a caller, as it was heard.
+/// What became known of a call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Metadata {
-    /// BCP 47.
-    pub detected_language: String,
-    /// From 0 to 1.
-    pub language_confidence: f64,
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Metadata {
+    /// Where it is traced.
+    Trace {
+        /// 32 hexadecimal digits.
+        trace_id: String,
+    },
+    /// The language of the caller, as it was heard.
+    Language {
+        /// BCP 47.
+        detected_language: String,
+        /// From 0 to 1.
+        language_confidence: f64,
+    },
 }
 
 /// Where a workflow stands.
@@ -258,6 +266,16 @@ mod tests {
                 "timestamp": "2026-01-01T00:00:00Z"})
         );
         assert_eq!(json(&ServerMessage::Interruption), serde_json::json!({"type": "interruption"}));
+        let data = Metadata::Trace { trace_id: "ab".into() };
+        assert_eq!(
+            json(&ServerMessage::Metadata { data }),
+            serde_json::json!({"type": "metadata", "data": {"traceId": "ab"}})
+        );
+        let data = Metadata::Language { detected_language: "de".into(), language_confidence: 0.5 };
+        assert_eq!(
+            json(&ServerMessage::Metadata { data })["data"],
+            serde_json::json!({"detectedLanguage": "de", "languageConfidence": 0.5})
+        );
         let tool = ServerMessage::ToolUse {
             tool_name: "t".into(),
             tool_input: serde_json::json!({}),

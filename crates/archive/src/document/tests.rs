@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::entry;
 
 fn began() -> Event {
     Event::Began(Box::new(Began {
@@ -47,7 +48,7 @@ fn the_fields_of_the_contract_are_there() {
         line("3", Speaker::Assistant, "You have", false),
         line("3", Speaker::Assistant, "You have ten pounds.", true),
         Event::Usage(Tokens { input_text: 1_000_000, ..Tokens::default() }),
-        Event::Feedback { score: 1.0, comment: None },
+        Event::Feedback(entry::Feedback { score: 1.0, comment: None, name: None }),
         Event::Ended { cause: "hung_up".into(), detail: String::new() },
     ]);
     let document = serde_json::to_value(&log).expect("JSON");
