@@ -7,6 +7,7 @@ mod archive;
 mod commands;
 mod emulator;
 mod langfuse;
+mod metrics;
 mod store;
 mod survival;
 mod tools;
@@ -26,6 +27,7 @@ pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs};
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
+pub use self::metrics::{MetricsArgs, MetricsSettings};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
 pub use self::tools::ToolArgs;
@@ -196,6 +198,9 @@ pub struct ServeArgs {
     /// Langfuse.
     #[command(flatten)]
     pub langfuse: LangfuseArgs,
+    /// Metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
     /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
@@ -281,6 +286,8 @@ pub struct ServerConfig {
     pub transcription: TranscriptionSettings,
     /// What is kept of a call.
     pub archive: ArchiveSettings,
+    /// What CloudWatch is told.
+    pub metrics: MetricsSettings,
     /// Who signs requests to AWS that the emulator does not answer.
     pub credentials: Credentials,
 }
@@ -331,6 +338,7 @@ impl Default for ServerConfig {
             langfuse: None,
             transcription: TranscriptionSettings::default(),
             archive: ArchiveSettings::default(),
+            metrics: MetricsSettings::default(),
             credentials: Credentials::DefaultChain,
         }
     }
@@ -484,6 +492,8 @@ impl ServeArgs {
         let langfuse = self.langfuse.settings()?;
         let archive = self.archive.settings()?;
         let transcription = self.transcription.settings()?;
+        let with_emulator = self.sonic_backend == SonicBackend::Emulator;
+        let metrics = self.metrics.settings(with_emulator)?;
         (engine.transcribe, engine.transcribe_rate) = (transcription.channels, transcription.rate);
         engine.transcribe_language.clone_from(&transcription.language);
         engine.prices = archive.prices.clone();
@@ -512,6 +522,7 @@ impl ServeArgs {
             langfuse,
             transcription,
             archive,
+            metrics,
             credentials,
         })
     }

@@ -4,6 +4,7 @@
 
 mod api;
 mod error;
+mod exposition;
 mod frames;
 pub(crate) mod headers;
 mod history;
@@ -16,17 +17,14 @@ mod tests;
 use std::{path::Path, sync::Arc};
 
 use actix_web::web::{self, ServiceConfig};
-use prometheus_client::registry::Registry as MetricsRegistry;
 use voice_actors::{Engine, Identity, Registry};
 use voice_archive::history::History;
 use voice_call::Meters;
 use voice_catalog::Catalog;
 use voice_sonic::ModelFamily;
 
+pub(crate) use self::exposition::Exposition;
 use crate::wiring::AwsStatus;
-
-/// Prefix of every metric's name.
-const METRICS_PREFIX: &str = "voice_s2s";
 
 /// What the routes of all workers share.
 pub(crate) struct State {
@@ -39,14 +37,7 @@ pub(crate) struct State {
     pub(crate) model: ModelFamily,
     /// The session logs; absent when none are kept.
     pub(crate) history: Option<History>,
-    pub(crate) metrics: MetricsRegistry,
-}
-
-/// All meters under their names.
-pub(crate) fn metrics_of(meters: &Meters) -> MetricsRegistry {
-    let mut metrics = MetricsRegistry::with_prefix(METRICS_PREFIX);
-    meters.register(&mut metrics);
-    metrics
+    pub(crate) metrics: Arc<Exposition>,
 }
 
 /// The routes of one worker.

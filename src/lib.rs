@@ -9,6 +9,7 @@ pub mod config;
 pub mod erase;
 pub mod healthcheck;
 mod http;
+mod metrics;
 mod reload;
 pub mod shutdown;
 mod sources;
@@ -28,7 +29,8 @@ use voice_emulator::Emulator;
 use voice_wire::server::Version;
 
 use config::{BadSetting, ServerConfig};
-use http::State;
+use http::{Exposition, State};
+use metrics::{Source, Teller};
 use sources::{OpenError, Opened, Sources};
 use store::Vault;
 
@@ -57,6 +59,8 @@ pub struct Running {
     /// Looks for changed tools, workflows and prompts, on disk and in Langfuse.
     reloading: Vec<JoinHandle<()>>,
     archive: Option<Arc<Archive>>,
+    /// Tells CloudWatch and the log what is counted.
+    teller: Teller,
     emulator: Option<Emulator>,
 }
 
@@ -153,7 +157,7 @@ impl Server {
             engine,
             registry,
             catalog,
-            metrics: http::metrics_of(&meters),
+            metrics: Arc::new(Exposition::of(&meters)),
             meters,
             identity,
             status: wiring.status,
@@ -200,6 +204,12 @@ impl Server {
         );
         let reloading = looking.into_iter().chain(asking).collect();
         let serving = tokio::task::spawn_local(server);
+        let source = Source {
+            exposition: state.metrics.clone(),
+            meters: state.meters.clone(),
+            registry: state.registry.clone(),
+        };
+        let teller = Teller::start(&config.metrics, source, wiring.cloudwatch);
         Ok(Running {
             addr,
             backend: wiring.backend,
@@ -210,6 +220,7 @@ impl Server {
             serving,
             reloading,
             archive,
+            teller,
             emulator: wiring.emulator,
         })
     }
@@ -295,8 +306,8 @@ impl Running {
         }
     }
 
-    /// Stops in order: no new calls, every call ends within `grace`, then the connections and
-    /// the embedded emulator.
+    /// Stops in order: no new calls, every call ends within `grace`, then the connections, the last
+    /// logs and figures, and the embedded emulator.
     pub async fn stop(self, grace: Duration) -> DrainReport {
         self.reloading.iter().for_each(JoinHandle::abort);
         let report = self.state.registry.drain(grace).await;
@@ -308,6 +319,7 @@ impl Running {
                 tracing::error!(left, "session logs wait on the disk for the next start");
             }
         }
+        self.teller.finish().await;
         if let Some(emulator) = self.emulator {
             emulator.shutdown();
         }

@@ -71,7 +71,7 @@ fn state() -> Arc<State> {
         engine,
         registry: Registry::start(meters.clone(), Duration::from_secs(10), 0),
         catalog,
-        metrics: super::metrics_of(&meters),
+        metrics: Arc::new(super::Exposition::of(&meters)),
         meters,
         identity,
         status: AwsStatus::emulator("us-east-1"),

@@ -20,6 +20,8 @@ pub(crate) enum Operation {
     BidirectionalStream,
     /// `StartStreamTranscription`; no label.
     Transcription,
+    /// `PutMetricData` of CloudWatch, in Smithy's RPC protocol with CBOR; no label.
+    PutMetricData,
 }
 
 impl Operation {
@@ -28,6 +30,7 @@ impl Operation {
         match self {
             Self::BidirectionalStream => "bedrock",
             Self::Transcription => "transcribe",
+            Self::PutMetricData => "monitoring",
         }
     }
 }
@@ -36,6 +39,11 @@ impl Operation {
 const TABLE: &[(Method, &str, Operation)] = &[
     (Method::POST, "/model/{}/invoke-with-bidirectional-stream", Operation::BidirectionalStream),
     (Method::POST, "/stream-transcription", Operation::Transcription),
+    (
+        Method::POST,
+        "/service/GraniteServiceVersion20100801/operation/PutMetricData",
+        Operation::PutMetricData,
+    ),
 ];
 
 /// Finds the operation; `None` when there is none. A label that is not UTF-8 matches nothing.
