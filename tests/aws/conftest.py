@@ -141,7 +141,7 @@ async def _call(url, text, meanwhile):
     async with asyncio.timeout(DEADLINE + 90):
         async with websockets.connect(url.replace("http", "ws", 1) + "/sonic") as socket:
             session = None
-            answers = 0
+            asked = False
             async for message in socket:
                 if isinstance(message, bytes):
                     continue
@@ -149,12 +149,11 @@ async def _call(url, text, meanwhile):
                 if said["type"] == "connected":
                     session = said["sessionId"]
                 final = said["type"] == "transcript" and said["isFinal"]
-                if final and said["role"] == "assistant":
-                    answers += 1
-                    if answers == 1:
-                        await socket.send(json.dumps({"type": "textInput", "text": text}))
+                if final and said["role"] == "assistant" and not asked:
+                    asked = True
+                    await socket.send(json.dumps({"type": "textInput", "text": text}))
                 # The figures of the turn that was asked for.
-                if answers >= 2 and said["type"] == "latency_update":
+                if asked and said["type"] == "latency_update":
                     break
             # The socket is still read: its pings are answered, and nothing piles up.
             reading = asyncio.create_task(_swallow(socket))

@@ -1,6 +1,6 @@
 //! What Amazon CloudWatch makes of a `PutMetricData` request: the body as data, or why not.
 //!
-//! Pure: bytes and the time in, data or a fault out. It is stricter than the service where the
+//! Pure: a body and the time in, data or a fault out. It is stricter than the service where the
 //! service is lenient by accident: a member that the API does not have is refused, not passed over.
 //! Called by `front::metrics`. Sources: the API reference (PutMetricData, MetricDatum, Dimension),
 //! ops.md §1.8.
@@ -91,9 +91,8 @@ fn malformed(what: &str) -> Fault {
     Fault { kind: FaultKind::Serialization, message: format!("{what} is not of the expected type") }
 }
 
-/// Reads and judges a request that arrived `now`.
-pub(crate) fn take(body: &[u8], now: Timestamp) -> Result<Vec<TakenDatum>, Fault> {
-    let body: Value = ciborium::from_reader(body).map_err(|_| malformed("The body"))?;
+/// Judges a request that arrived `now`.
+pub(crate) fn take(body: Value, now: Timestamp) -> Result<Vec<TakenDatum>, Fault> {
     let mut members = Members::of(body, "The body")?;
     let namespace = members.text("Namespace")?.ok_or_else(|| missing("Namespace"))?;
     let data = members.list("MetricData")?.ok_or_else(|| missing("MetricData"))?;

@@ -153,7 +153,8 @@ struct AdmittedSonic {
 }
 
 fn admit(parts: &http::request::Parts, world: &World) -> Result<Admitted, ErrorAnswer> {
-    let Route { operation, labels } = route::resolve(&parts.method, parts.uri.path())
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let Route { operation, labels } = route::resolve(&parts.method, parts.uri.path(), target)
         .ok_or_else(ErrorAnswer::unknown_operation)?;
     let config = &world.config;
     let chain = || -> Result<Option<signature::FrameChain>, ErrorAnswer> {
