@@ -10,8 +10,11 @@ use voice_call::{Meters, Spectrum};
 
 use crate::table::{Of, Series};
 
-/// The samples of one family: their labels, and what they are at.
-type Samples = Vec<(Vec<(String, String)>, f64)>;
+/// Names and values of labels.
+type Labels = Vec<(String, String)>;
+
+/// The samples of one family, and what they are at.
+type Samples = Vec<(Labels, f64)>;
 
 /// All figures of one moment.
 #[derive(Debug, Clone, Default)]
@@ -68,10 +71,10 @@ fn samples(text: &str) -> HashMap<String, Samples> {
 
 /// `name{label="value",…} 1.5`, as one sample. A value of a label may hold anything, quotes and
 /// backslashes with a backslash before them.
-fn sample(line: &str) -> Option<(&str, Vec<(String, String)>, f64)> {
+fn sample(line: &str) -> Option<(&str, Labels, f64)> {
     let end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(end);
-    let mut labels = Vec::new();
+    let mut labels = Labels::new();
     if let Some(inside) = rest.strip_prefix('{') {
         rest = inside;
         while let Some(after) = rest.strip_prefix(',').or(Some(rest))
