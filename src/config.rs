@@ -8,6 +8,7 @@ mod archive;
 mod commands;
 mod emulator;
 mod langfuse;
+mod metrics;
 mod store;
 mod survival;
 mod tools;
@@ -30,6 +31,7 @@ pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs, KeyArgs};
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
+pub use self::metrics::{MetricsArgs, MetricsSettings};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
 pub use self::tools::ToolArgs;
@@ -209,6 +211,9 @@ pub struct ServeArgs {
     /// Traces.
     #[command(flatten)]
     pub traces: TracesArgs,
+    /// Metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
     /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
@@ -298,6 +303,8 @@ pub struct ServerConfig {
     pub transcription: TranscriptionSettings,
     /// What is kept of a call.
     pub archive: ArchiveSettings,
+    /// What CloudWatch is told.
+    pub metrics: MetricsSettings,
     /// Who signs requests to AWS that the emulator does not answer.
     pub credentials: Credentials,
 }
@@ -350,6 +357,7 @@ impl Default for ServerConfig {
             traces: None,
             transcription: TranscriptionSettings::default(),
             archive: ArchiveSettings::default(),
+            metrics: MetricsSettings::default(),
             credentials: Credentials::DefaultChain,
         }
     }
@@ -506,6 +514,8 @@ impl ServeArgs {
         let traces = self.traces.settings(langfuse.as_ref())?;
         let archive = self.archive.settings()?;
         let transcription = self.transcription.settings()?;
+        let with_emulator = self.sonic_backend == SonicBackend::Emulator;
+        let metrics = self.metrics.settings(with_emulator)?;
         (engine.transcribe, engine.transcribe_rate) = (transcription.channels, transcription.rate);
         engine.transcribe_language.clone_from(&transcription.language);
         engine.prices = archive.prices.clone();
@@ -536,6 +546,7 @@ impl ServeArgs {
             traces,
             transcription,
             archive,
+            metrics,
             credentials,
         })
     }

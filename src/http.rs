@@ -5,6 +5,7 @@
 mod api;
 mod door;
 mod error;
+mod exposition;
 mod feedback;
 mod frames;
 pub(crate) mod guard;
@@ -25,7 +26,6 @@ mod ticket;
 use std::{path::Path, sync::Arc};
 
 use actix_web::web::{self, ServiceConfig};
-use prometheus_client::registry::Registry as MetricsRegistry;
 use voice_actors::{Engine, Identity, Registry};
 use voice_archive::{Archive, Monitor, history::History};
 use voice_call::Meters;
@@ -33,10 +33,8 @@ use voice_catalog::{Catalog, Problem};
 use voice_langfuse::Traces;
 use voice_sonic::ModelFamily;
 
+pub(crate) use self::exposition::Exposition;
 use crate::{access::Access, setup::Part, wiring::AwsStatus};
-
-/// Prefix of every metric's name.
-const METRICS_PREFIX: &str = "voice_s2s";
 
 /// What the routes of all workers share.
 pub(crate) struct State {
@@ -60,14 +58,7 @@ pub(crate) struct State {
     pub(crate) warnings: Vec<Problem>,
     /// The traces; absent when there are none.
     pub(crate) traces: Option<Arc<Traces>>,
-    pub(crate) metrics: MetricsRegistry,
-}
-
-/// All meters under their names.
-pub(crate) fn metrics_of(meters: &Meters) -> MetricsRegistry {
-    let mut metrics = MetricsRegistry::with_prefix(METRICS_PREFIX);
-    meters.register(&mut metrics);
-    metrics
+    pub(crate) metrics: Arc<Exposition>,
 }
 
 /// The routes of one worker.

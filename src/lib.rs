@@ -10,6 +10,7 @@ pub mod config;
 pub mod erase;
 pub mod healthcheck;
 mod http;
+mod metrics;
 mod reload;
 mod setup;
 pub mod shutdown;
@@ -33,7 +34,8 @@ pub use access::AccessError;
 
 use access::Access;
 use config::{BadSetting, ServerConfig};
-use http::State;
+use http::{Exposition, State};
+use metrics::{Source, Teller};
 use sources::{OpenError, Opened, Sources};
 use store::Vault;
 use wiring::Traced;
@@ -65,6 +67,8 @@ pub struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     /// Looks for changed tools, workflows and prompts, on disk and in Langfuse.
     reloading: Vec<JoinHandle<()>>,
+    /// Tells CloudWatch and the log what is counted.
+    teller: Teller,
     emulator: Option<Emulator>,
 }
 
@@ -179,7 +183,7 @@ impl Server {
             engine,
             registry,
             catalog,
-            metrics: http::metrics_of(&meters),
+            metrics: Arc::new(Exposition::of(&meters)),
             meters,
             identity,
             status: wiring.status,
@@ -233,6 +237,12 @@ impl Server {
         );
         let reloading = looking.into_iter().chain(asking).collect();
         let serving = tokio::task::spawn_local(server);
+        let source = Source {
+            exposition: state.metrics.clone(),
+            meters: state.meters.clone(),
+            registry: state.registry.clone(),
+        };
+        let teller = Teller::start(&config.metrics, source, wiring.cloudwatch);
         Ok(Running {
             addr,
             backend: wiring.backend,
@@ -242,6 +252,7 @@ impl Server {
             handle,
             serving,
             reloading,
+            teller,
             emulator: wiring.emulator,
         })
     }
@@ -348,8 +359,8 @@ impl Running {
         }
     }
 
-    /// Stops in order: no new calls, every call ends within `grace`, then the connections and
-    /// the embedded emulator.
+    /// Stops in order: no new calls, every call ends within `grace`, then the connections, the last
+    /// logs, spans and figures, and the embedded emulator.
     pub async fn stop(mut self, grace: Duration) -> DrainReport {
         self.reloading.iter().for_each(JoinHandle::abort);
         let report = self.state.registry.drain(grace).await;
@@ -357,6 +368,7 @@ impl Running {
         let _ = (&mut self.serving).await;
         // The traces end when the journal, which they listen to, has ended.
         tokio::join!(self.close_archive(grace), self.close_traces(grace));
+        self.teller.finish().await;
         if let Some(emulator) = self.emulator {
             emulator.shutdown();
         }

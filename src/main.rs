@@ -1,6 +1,6 @@
 //! The program: parse, build, run, wait for a signal, drain.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
@@ -12,10 +12,19 @@ use voice_s2s::{
     config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, KeyArgs, ServeArgs},
     erase, healthcheck,
     shutdown::Signals,
-    telemetry::{self, Output},
+    telemetry::{self, Output, outlet},
 };
 
+/// How long the last lines of the log may take when nobody takes them.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
+    let code = run();
+    outlet::flush(LAST_LINES);
+    code
+}
+
+fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => {
@@ -84,7 +93,7 @@ fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     actix_web::rt::System::new().block_on(async move {
         let mut signals = Signals::install().context("cannot take over the signals")?;
         let mut server = Server::build(config).await?;
-        say(&server.ready_line(json))?;
+        outlet::stdout().say(server.ready_line(json));
         let signal = tokio::select! {
             signal = signals.next() => signal,
             error = server.failed() => return Err(error).context("the server failed"),

@@ -1,5 +1,7 @@
 //! Logs to stdout: JSON for machines, text for people. Started once by `main.rs`.
 
+pub mod outlet;
+
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
@@ -48,7 +50,7 @@ pub fn start(format: LogFormat, filter: &str, output: Output) -> Result<(), BadS
     })?;
     let to_stderr = output == Output::Stderr;
     let writer = move || -> Box<dyn std::io::Write> {
-        if to_stderr { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) }
+        if to_stderr { Box::new(std::io::stderr()) } else { Box::new(outlet::Pen) }
     };
     let lines = fmt().with_env_filter(filter).with_writer(writer);
     // Fails when a test has installed one already; theirs is as good.

@@ -11,7 +11,8 @@ use voice_archive::{
     Archive, ArchiveConfig, Keeping, Witness, folder::Folder, history::History, store::ObjectStore,
 };
 use voice_aws::{
-    BedrockPort, Credentials, S3Config, S3Encryption, S3Store, TranscribeConfig, TranscribePort,
+    BedrockPort, CloudWatch, CloudWatchConfig, Credentials, S3Config, S3Encryption, S3Store,
+    TranscribeConfig, TranscribePort,
 };
 use voice_call::{Meters, SonicPort, transcription::TranscriptionPort};
 use voice_emulator::Emulator;
@@ -29,6 +30,8 @@ const STATUS_AGE: Duration = Duration::from_secs(15);
 pub(crate) struct Wiring {
     pub(crate) sonic: Arc<dyn SonicPort>,
     pub(crate) transcription: Arc<dyn TranscriptionPort>,
+    /// Absent when it is not told.
+    pub(crate) cloudwatch: Option<CloudWatch>,
     pub(crate) backend: &'static str,
     pub(crate) has_credentials: bool,
     pub(crate) status: AwsStatus,
@@ -53,10 +56,12 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
                  SONIC_BACKEND=bedrock talks to Amazon Nova Sonic"
             );
             let transcription = transcription(config, keys.clone(), Some(endpoint.clone())).await?;
+            let cloudwatch = cloudwatch(config, keys.clone(), Some(endpoint.clone())).await?;
             let port = BedrockPort::new(config.bedrock(keys, Some(endpoint))).await?;
             Ok(Wiring {
                 sonic: Arc::new(port),
                 transcription,
+                cloudwatch,
                 backend: "emulator",
                 has_credentials: true,
                 status: AwsStatus::emulator(&config.region),
@@ -81,6 +86,7 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
             Ok(Wiring {
                 sonic: Arc::new(port),
                 transcription: transcription(config, credentials.clone(), None).await?,
+                cloudwatch: cloudwatch(config, credentials.clone(), None).await?,
                 backend: "bedrock",
                 has_credentials: probe.is_ok(),
                 status,
@@ -110,6 +116,26 @@ async fn transcription(
     });
     let port = port.await.map_err(voice_aws::SetupError::from)?;
     Ok(Arc::new(port))
+}
+
+/// The way to CloudWatch: to the emulator unless an endpoint of its own is configured.
+async fn cloudwatch(
+    config: &ServerConfig,
+    credentials: Credentials,
+    emulator: Option<String>,
+) -> Result<Option<CloudWatch>, BuildError> {
+    let settings = &config.metrics;
+    if !settings.cloudwatch {
+        return Ok(None);
+    }
+    let own = settings.endpoint.clone();
+    let built = CloudWatch::new(CloudWatchConfig {
+        region: settings.region.clone().unwrap_or_else(|| config.region.clone()),
+        credentials: if own.is_some() { config.credentials.clone() } else { credentials },
+        endpoint: own.or(emulator),
+        namespace: settings.namespace.clone(),
+    });
+    Ok(Some(built.await.map_err(voice_aws::SetupError::from)?))
 }
 
 /// What is kept of calls.

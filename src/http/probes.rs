@@ -66,10 +66,8 @@ fn catalog(state: &State) -> Value {
 
 /// What the process counts, in the OpenMetrics text format.
 pub(super) async fn metrics(state: Data<State>) -> impl Responder {
-    state.meters.settle();
-    let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &state.metrics) {
-        Ok(()) => HttpResponse::Ok()
+    match state.metrics.text() {
+        Ok(text) => HttpResponse::Ok()
             .content_type(OPENMETRICS)
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .body(text),

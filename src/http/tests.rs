@@ -82,7 +82,7 @@ fn state() -> Arc<State> {
         engine,
         registry: Registry::start(meters.clone(), probe, 0, limits),
         catalog,
-        metrics: super::metrics_of(&meters),
+        metrics: Arc::new(super::Exposition::of(&meters)),
         meters,
         identity,
         status: AwsStatus::emulator("us-east-1"),

@@ -1,11 +1,12 @@
 //! The engine's ports on the AWS SDKs. Floor 3: no actix here, and nothing of the engine.
 //!
 //! [`BedrockPort`] opens streams to Nova Sonic, [`TranscribePort`] to Transcribe; [`S3Store`] keeps
-//! what was said. `src/wiring.rs`
-//! builds them; the engine sees only [`voice_call::SonicPort`], and the archive its own
-//! `ObjectStore`. The built-in emulator is reached through the very same ports.
+//! what was said, and [`CloudWatch`] is told the figures. `src/wiring.rs` builds them; the engine
+//! sees only [`voice_call::SonicPort`], and the archive its own `ObjectStore`. The built-in emulator
+//! is reached through the very same ports.
 
 pub mod bedrock;
+pub mod cloudwatch;
 pub mod config;
 mod link;
 pub mod s3;
@@ -14,6 +15,7 @@ mod trust;
 mod words;
 
 pub use bedrock::{BedrockPort, SetupError};
+pub use cloudwatch::{CloudWatch, CloudWatchConfig, CloudWatchFault, CloudWatchFaultKind};
 pub use config::{BedrockConfig, Credentials};
 pub use s3::{S3Config, S3Encryption, S3Store};
 pub use transcribe::{PersonalData, TranscribeConfig, TranscribePort};

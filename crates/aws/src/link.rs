@@ -58,6 +58,13 @@ pub(crate) fn dedicated(trust: Arc<Trust>) -> (SharedHttpClient, Link) {
     (http_client_fn(move |_, _| connector.clone()), Link(Arc::new(alive)))
 }
 
+/// Whether a request was not sent because there was no connection to send it on.
+pub(crate) fn was_never_sent(error: &ConnectorError) -> bool {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<DialError>());
+    cause.is_some_and(|cause| !matches!(cause, DialError::Http(_)))
+}
+
 #[derive(Debug, Clone)]
 struct Dialer {
     trust: Arc<Trust>,
@@ -174,8 +181,8 @@ impl Dialer {
             };
             match ended {
                 Some(Ok(())) => {}
-                Some(Err(error)) => tracing::debug!(%error, "connection to Bedrock ended"),
-                None => tracing::debug!("connection to Bedrock cut: the stream was dropped"),
+                Some(Err(error)) => tracing::debug!(%error, "a connection to AWS ended"),
+                None => tracing::debug!("a connection to AWS was cut: its stream was dropped"),
             }
         });
     }

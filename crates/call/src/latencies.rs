@@ -15,6 +15,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::spectrum::Spectrum;
+
 /// Waits that the percentiles are of.
 const LAST: usize = 1024;
 
@@ -32,6 +34,7 @@ struct Quantile {
 pub struct Latencies {
     histogram: Histogram,
     last: Arc<Mutex<VecDeque<f64>>>,
+    spectrum: Arc<Mutex<Spectrum>>,
     percentiles: Family<Quantile, Gauge<f64, AtomicU64>>,
 }
 
@@ -40,6 +43,7 @@ impl Default for Latencies {
         Self {
             histogram: Histogram::new(BUCKETS),
             last: Arc::default(),
+            spectrum: Arc::default(),
             percentiles: Family::default(),
         }
     }
@@ -50,6 +54,7 @@ impl Latencies {
     pub fn observe(&self, wait: Duration) {
         let seconds = wait.as_secs_f64();
         self.histogram.observe(seconds);
+        self.spectrum.lock().unwrap_or_else(PoisonError::into_inner).observe(seconds);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() == LAST {
             last.pop_front();
@@ -65,6 +70,11 @@ impl Latencies {
         all.sort_by(f64::total_cmp);
         let rank = (share * all.len() as f64).ceil().max(1.0) as usize;
         all.get(rank - 1).copied()
+    }
+
+    /// All waits so far, in steps.
+    pub fn spectrum(&self) -> Spectrum {
+        self.spectrum.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Works the percentiles out, for whoever reads them now.

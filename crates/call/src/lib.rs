@@ -12,6 +12,7 @@ pub mod latencies;
 pub mod meters;
 pub mod port;
 pub mod role;
+pub mod spectrum;
 pub mod token;
 pub mod transcription;
 
@@ -23,4 +24,5 @@ pub use id::{CallId, InvalidCallId};
 pub use meters::Meters;
 pub use port::{SessionStore, SonicPort, SonicReceiver, SonicSender, SonicStream, StoreError};
 pub use role::Role;
+pub use spectrum::Spectrum;
 pub use token::ResumeToken;

@@ -160,6 +160,14 @@ pub struct Meters {
     pub trace_exports: Family<ReasonLabel, Counter>,
     /// Scores, by what became of them.
     pub scores: Family<ReasonLabel, Counter>,
+    /// Requests to CloudWatch, by outcome.
+    pub cloudwatch_requests: Family<ReasonLabel, Counter>,
+    /// Data that wait for CloudWatch.
+    pub cloudwatch_waiting: Gauge,
+    /// Data that CloudWatch will never get.
+    pub cloudwatch_lost: Counter,
+    /// Lines of the log that found no room while nobody took them.
+    pub log_lines_lost: Counter,
     /// What waits now, by queue (audio in bytes, messages in pieces).
     pub queue_depth: Family<QueueLabel, Gauge>,
     /// What was dropped because a queue was full, in pieces.
@@ -186,6 +194,12 @@ impl Meters {
             self.requests_refused.clone(),
         );
         r.register("open_sockets", "Open client sockets", self.open_sockets.clone());
+        // The same under the name that it has in CloudWatch.
+        r.register(
+            "active_web_socket_connections",
+            "Open client sockets, as CloudWatch is told",
+            self.open_sockets.clone(),
+        );
         r.register("open_streams", "Open Nova Sonic streams", self.open_streams.clone());
         r.register("live_children", "Live child actors", self.live_children.clone());
         r.register("live_tasks", "Live detached tasks", self.live_tasks.clone());
@@ -255,6 +269,26 @@ impl Meters {
             self.trace_exports.clone(),
         );
         r.register("scores", "Scores for Langfuse, by what became of them", self.scores.clone());
+        r.register(
+            "cloudwatch_requests",
+            "Requests to CloudWatch, by outcome",
+            self.cloudwatch_requests.clone(),
+        );
+        r.register(
+            "cloudwatch_waiting",
+            "Data that wait for CloudWatch",
+            self.cloudwatch_waiting.clone(),
+        );
+        r.register(
+            "cloudwatch_lost",
+            "Data that CloudWatch will never get",
+            self.cloudwatch_lost.clone(),
+        );
+        r.register(
+            "log_lines_lost",
+            "Lines that found no room while nobody took the log",
+            self.log_lines_lost.clone(),
+        );
         r.register("queue_depth", "What waits now, by queue", self.queue_depth.clone());
         r.register("dropped", "Dropped from full queues", self.dropped.clone());
     }

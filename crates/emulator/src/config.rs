@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod chaos;
+mod cloudwatch;
 mod fault;
 mod transcribe;
 
 pub use self::chaos::{BadChaos, Chaos};
+pub use self::cloudwatch::{CloudWatchConfig, CloudWatchFault, CloudWatchFaultKind};
 pub use self::fault::{Fault, FaultKind, FaultMoment, FaultScope, Refusal};
 pub use self::transcribe::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Utterance,
@@ -53,6 +55,8 @@ pub struct EmulatorConfig {
     pub chaos: Option<Chaos>,
     /// What the stand-in for Transcribe hears.
     pub transcribe: TranscribeConfig,
+    /// How the stand-in for CloudWatch behaves.
+    pub cloudwatch: CloudWatchConfig,
     /// Models that exist here. An unknown one is refused at the door.
     pub models: Vec<ModelEntry>,
     /// How much the observer keeps.
@@ -75,6 +79,7 @@ impl Default for EmulatorConfig {
             faults: Vec::new(),
             chaos: None,
             transcribe: TranscribeConfig::default(),
+            cloudwatch: CloudWatchConfig::default(),
             models: ModelEntry::known(),
             record: RecordLimits::default(),
         }
@@ -246,17 +251,19 @@ pub struct RecordLimits {
     pub events: usize,
     /// Bytes of heard audio kept per session (32,000 are one second at 16 kHz); the latest stay.
     pub audio_bytes: usize,
+    /// Data of metrics kept; the oldest go first.
+    pub metric_data: usize,
 }
 
 impl RecordLimits {
     /// For a program in which nobody looks at the record: what callers say is not kept.
     pub fn nothing() -> Self {
-        Self { closed_sessions: 0, events: 0, audio_bytes: 0 }
+        Self { closed_sessions: 0, events: 0, audio_bytes: 0, metric_data: 0 }
     }
 }
 
 impl Default for RecordLimits {
     fn default() -> Self {
-        Self { closed_sessions: 64, events: 256, audio_bytes: 20 * 32_000 }
+        Self { closed_sessions: 64, events: 256, audio_bytes: 20 * 32_000, metric_data: 10_000 }
     }
 }

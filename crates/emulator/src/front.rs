@@ -5,12 +5,14 @@
 //!                                            │                     │  body ─► upstream ─► Inbound
 //!                                            └─► refusal           └─ body ◄─ downstream ◄─ Outbound
 //! ```
+//! Transcriptions and metrics have doors of their own beside `bidirectional`.
 //! It decides nothing about turns or order; `session` does. Called by `emulator`.
 
 mod bidirectional;
 mod chunk;
 mod connection;
 mod downstream;
+mod metrics;
 mod refusal;
 mod route;
 mod signature;
@@ -110,6 +112,9 @@ async fn answer(
         Ok(Admitted::Transcription(chain)) => {
             transcription::open(&parts.headers, chain, body, &world, cut, &request_id)
         }
+        Ok(Admitted::Metrics) => {
+            return metrics::answer(&parts, body, &world, cut, &request_id).await;
+        }
         Err(refused) => Err((refused, body)),
     };
     match opened {
@@ -129,12 +134,14 @@ async fn answer(
     }
 }
 
-/// A request that may open a stream.
+/// A request that may go on.
 enum Admitted {
     /// To Nova Sonic.
     Sonic(AdmittedSonic),
     /// To Transcribe, with the chain its frames continue.
     Transcription(Option<signature::FrameChain>),
+    /// To CloudWatch. Its signature covers the body, which has to be read before.
+    Metrics,
 }
 
 /// A request that may open a stream to Nova Sonic.
@@ -146,21 +153,25 @@ struct AdmittedSonic {
 }
 
 fn admit(parts: &http::request::Parts, world: &World) -> Result<Admitted, ErrorAnswer> {
-    let Route { operation, labels } = route::resolve(&parts.method, parts.uri.path())
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let Route { operation, labels } = route::resolve(&parts.method, parts.uri.path(), target)
         .ok_or_else(ErrorAnswer::unknown_operation)?;
     let config = &world.config;
-    let chain = if config.verify_signatures {
-        let service = operation.signing_name();
-        Some(signature::verify_request(parts, &config.credentials, service)?)
-    } else {
-        None
+    let chain = || -> Result<Option<signature::FrameChain>, ErrorAnswer> {
+        if !config.verify_signatures {
+            return Ok(None);
+        }
+        let (keys, service) = (&config.credentials, operation.signing_name());
+        Ok(Some(signature::verify_request(parts, keys, service, signature::Payload::Frames)?))
     };
     match operation {
         Operation::BidirectionalStream => {
+            let chain = chain()?;
             let id = labels.first().map_or("", String::as_str);
             let model = bidirectional::find_model(&config.models, id)?;
             Ok(Admitted::Sonic(AdmittedSonic { model, protocol: parts.version, chain }))
         }
-        Operation::Transcription => Ok(Admitted::Transcription(chain)),
+        Operation::Transcription => Ok(Admitted::Transcription(chain()?)),
+        Operation::PutMetricData => Ok(Admitted::Metrics),
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! [`Emulator::start`] runs it on a thread of its own; [`Observer`] tells what it heard.
 
+mod cloudwatch;
 mod config;
 pub mod ear;
 mod emulator;
@@ -18,12 +19,15 @@ mod transcribe;
 pub mod voice;
 mod world;
 
+pub use cloudwatch::TakenDatum;
 pub use config::{
-    ACCESS_KEY_ID, BadChaos, Chaos, Clocks, EmulatorConfig, EndpointingPauses, ExceptionKind,
-    Fault, FaultKind, FaultMoment, FaultScope, Generation, ModelEntry, RecordLimits, Refusal,
-    ResponseHead, SECRET_ACCESS_KEY, TestCredentials, TranscribeConfig, TranscribeException,
-    TranscribeFault, TranscribeFaultKind, Utterance,
+    ACCESS_KEY_ID, BadChaos, Chaos, Clocks, CloudWatchConfig, CloudWatchFault, CloudWatchFaultKind,
+    EmulatorConfig, EndpointingPauses, ExceptionKind, Fault, FaultKind, FaultMoment, FaultScope,
+    Generation, ModelEntry, RecordLimits, Refusal, ResponseHead, SECRET_ACCESS_KEY,
+    TestCredentials, TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind,
+    Utterance,
 };
 pub use emulator::{Emulator, StartError};
+pub use observe::metrics::{Metrics, PutRequest};
 pub use observe::transcriptions::Transcriptions;
 pub use observe::{Observer, RefusedRequest, SessionSnapshot, WaitTimeout};

@@ -3,6 +3,7 @@
 //! Tests and the status page read it through [`Observer`]; the session writes through
 //! [`SessionRecord`]. It decides nothing. Waiting is by notification, never by polling.
 
+pub(crate) mod metrics;
 pub(crate) mod transcriptions;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use self::metrics::Metrics;
 use self::transcriptions::Transcriptions;
 use crate::config::RecordLimits;
 
@@ -33,6 +35,7 @@ struct Shared {
     /// Counts changes; waiters watch it.
     changes: watch::Sender<u64>,
     transcriptions: Transcriptions,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +141,7 @@ impl Observer {
                 state: Mutex::default(),
                 changes,
                 transcriptions: Transcriptions::default(),
+                metrics: Metrics::new(limits.metric_data),
             }),
         }
     }
@@ -146,6 +150,12 @@ impl Observer {
     #[must_use]
     pub fn transcriptions(&self) -> Transcriptions {
         self.shared.transcriptions.clone()
+    }
+
+    /// What was put to CloudWatch.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics.clone()
     }
 
     /// All sessions that are kept, in order of opening.
@@ -405,7 +415,12 @@ mod tests {
     use super::*;
 
     fn observer() -> Observer {
-        Observer::new(RecordLimits { closed_sessions: 2, events: 1, audio_bytes: 4 })
+        Observer::new(RecordLimits {
+            closed_sessions: 2,
+            events: 1,
+            audio_bytes: 4,
+            metric_data: 0,
+        })
     }
 
     fn open(observer: &Observer) -> SessionRecord {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::config::EmulatorConfig;
 use crate::observe::Observer;
+use crate::observe::metrics::Metrics;
 pub(crate) use crate::observe::transcriptions::Transcription;
 use crate::observe::transcriptions::Transcriptions;
 use crate::session::Repertoire;
@@ -20,6 +21,8 @@ pub(crate) struct World {
     pub(crate) observer: Observer,
     /// The streams to Transcribe.
     pub(crate) transcriptions: Transcriptions,
+    /// What was put to CloudWatch.
+    pub(crate) metrics: Metrics,
     /// Speech that was synthesised before.
     pub(crate) repertoire: Arc<Repertoire>,
 }
@@ -27,7 +30,7 @@ pub(crate) struct World {
 impl World {
     /// A world in which nothing has happened yet.
     pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
-        let transcriptions = observer.transcriptions();
-        Self { config, observer, transcriptions, repertoire: Arc::default() }
+        let (transcriptions, metrics) = (observer.transcriptions(), observer.metrics());
+        Self { config, observer, transcriptions, metrics, repertoire: Arc::default() }
     }
 }

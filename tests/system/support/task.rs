@@ -8,9 +8,9 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
-    process::{Child, Command},
+    process::{Child, ChildStdout, Command},
 };
 
 use super::DEADLINE;
@@ -20,6 +20,8 @@ pub(crate) struct Task {
     pub(crate) child: Child,
     pub(crate) port: u16,
     log: Arc<Mutex<String>>,
+    /// Its output, when nobody takes it.
+    _untaken: Option<Lines<BufReader<ChildStdout>>>,
     /// What it keeps, unless the test said where.
     _data: Option<TempDir>,
 }
@@ -28,6 +30,27 @@ impl Task {
     /// Starts one with these settings, on a free port and in a folder of its own, and waits until
     /// it is ready.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        let (mut task, mut lines) = Self::spawn(settings).await;
+        let kept = Arc::default();
+        task.log = Arc::clone(&kept);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let mut log = kept.lock().expect("no panic");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        task
+    }
+
+    /// The same, and nobody takes what it says from then on.
+    pub(crate) async fn start_untaken(settings: &[(&str, &str)]) -> Self {
+        let (mut task, lines) = Self::spawn(settings).await;
+        task._untaken = Some(lines);
+        task
+    }
+
+    async fn spawn(settings: &[(&str, &str)]) -> (Self, Lines<BufReader<ChildStdout>>) {
         let own = settings.iter().any(|(name, _)| *name == "DATA_DIR");
         let data = (!own).then(|| tempfile::tempdir().expect("a temporary folder"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_voice-s2s"));
@@ -56,16 +79,8 @@ impl Task {
             }
         });
         let port = port.await.expect("ready in time");
-        let log: Arc<Mutex<String>> = Arc::default();
-        let kept = log.clone();
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                let mut log = kept.lock().expect("no panic");
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
-        Self { child, port, log, _data: data }
+        let task = Self { child, port, log: Arc::default(), _untaken: None, _data: data };
+        (task, lines)
     }
 
     /// What it has logged since it was ready.

@@ -1,4 +1,5 @@
 //! The ports on the real SDKs, against the emulator on a real socket.
 
 mod bedrock;
+mod cloudwatch;
 mod transcribe;

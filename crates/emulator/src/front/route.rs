@@ -20,6 +20,9 @@ pub(crate) enum Operation {
     BidirectionalStream,
     /// `StartStreamTranscription`; no label.
     Transcription,
+    /// `PutMetricData` of CloudWatch, in Smithy's RPC protocol with CBOR or in the JSON protocol; no
+    /// label.
+    PutMetricData,
 }
 
 impl Operation {
@@ -28,6 +31,7 @@ impl Operation {
         match self {
             Self::BidirectionalStream => "bedrock",
             Self::Transcription => "transcribe",
+            Self::PutMetricData => "monitoring",
         }
     }
 }
@@ -36,10 +40,24 @@ impl Operation {
 const TABLE: &[(Method, &str, Operation)] = &[
     (Method::POST, "/model/{}/invoke-with-bidirectional-stream", Operation::BidirectionalStream),
     (Method::POST, "/stream-transcription", Operation::Transcription),
+    (
+        Method::POST,
+        "/service/GraniteServiceVersion20100801/operation/PutMetricData",
+        Operation::PutMetricData,
+    ),
 ];
 
+/// Operations of the JSON protocol, in which the path is `/` and a header names the operation.
+const TARGETS: &[(&str, Operation)] =
+    &[("GraniteServiceVersion20100801.PutMetricData", Operation::PutMetricData)];
+
 /// Finds the operation; `None` when there is none. A label that is not UTF-8 matches nothing.
-pub(crate) fn resolve(method: &Method, path: &str) -> Option<Route> {
+/// `target` is the header `x-amz-target`.
+pub(crate) fn resolve(method: &Method, path: &str, target: Option<&str>) -> Option<Route> {
+    if path == "/" && method == Method::POST {
+        let named = TARGETS.iter().find(|(name, _)| Some(*name) == target);
+        return named.map(|(_, operation)| Route { operation: *operation, labels: Vec::new() });
+    }
     TABLE.iter().filter(|(expected, ..)| expected == method).find_map(|&(_, pattern, operation)| {
         Some(Route { operation, labels: labels(pattern, path)? })
     })
@@ -89,7 +107,7 @@ mod tests {
             "/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream",
             "/model/amazon.nova-sonic-v1:0/invoke-with-bidirectional-stream",
         ] {
-            let route = resolve(&Method::POST, path).unwrap();
+            let route = resolve(&Method::POST, path, None).unwrap();
             assert_eq!(route.operation, Operation::BidirectionalStream);
             assert_eq!(route.labels, ["amazon.nova-sonic-v1:0"]);
         }
@@ -98,17 +116,26 @@ mod tests {
     #[test]
     fn other_methods_and_paths_are_nothing() {
         let path = "/model/m/invoke-with-bidirectional-stream";
-        assert_eq!(resolve(&Method::GET, path), None);
+        assert_eq!(resolve(&Method::GET, path, None), None);
         for path in ["/", "", "/model/m/invoke", "/model/m/invoke-with-bidirectional-stream/x"] {
-            assert_eq!(resolve(&Method::POST, path), None, "{path}");
+            assert_eq!(resolve(&Method::POST, path, None), None, "{path}");
         }
+    }
+
+    #[test]
+    fn a_header_names_the_operation_of_the_json_protocol() {
+        let target = "GraniteServiceVersion20100801.PutMetricData";
+        let route = resolve(&Method::POST, "/", Some(target)).unwrap();
+        assert_eq!(route.operation, Operation::PutMetricData);
+        assert_eq!(resolve(&Method::GET, "/", Some(target)), None);
+        assert_eq!(resolve(&Method::POST, "/", Some("GraniteServiceVersion20100801.X")), None);
     }
 
     #[test]
     fn broken_escapes_match_nothing() {
         for label in ["%", "%3", "%zz", "%+1", "%ff"] {
             let path = format!("/model/{label}/invoke-with-bidirectional-stream");
-            assert_eq!(resolve(&Method::POST, &path), None, "{path}");
+            assert_eq!(resolve(&Method::POST, &path, None), None, "{path}");
         }
     }
 }

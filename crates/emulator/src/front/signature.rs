@@ -59,11 +59,21 @@ pub(crate) enum FrameFault {
     Date,
 }
 
+/// What of a request's body is signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Payload<'a> {
+    /// Nothing yet: frames follow, each signed by itself.
+    Frames,
+    /// All of it, as it came over the wire.
+    Whole(&'a [u8]),
+}
+
 /// Checks the signature of a request and returns the chain that its frames have to continue.
 pub(crate) fn verify_request(
     parts: &Parts,
     credentials: &TestCredentials,
     service: &str,
+    payload: Payload<'_>,
 ) -> Result<FrameChain, RequestFault> {
     let authorization = Authorization::read(parts)?;
     let [key_id, date, region, scope_service, terminator] = authorization.scope();
@@ -82,7 +92,7 @@ pub(crate) fn verify_request(
         return Err(RequestFault::Scope(format!("the date of x-amz-date, {moment}")));
     }
 
-    let canonical = canonical_request(parts, &authorization)?;
+    let canonical = canonical_request(parts, &authorization, payload)?;
     let to_sign = format!(
         "{ALGORITHM}\n{moment}\n{date}/{region}/{service}/aws4_request\n{}",
         hex::encode(Sha256::digest(canonical.as_bytes()))
@@ -202,6 +212,7 @@ impl<'a> Authorization<'a> {
 fn canonical_request(
     parts: &Parts,
     authorization: &Authorization<'_>,
+    payload: Payload<'_>,
 ) -> Result<String, RequestFault> {
     let mut headers = String::new();
     let names: BTreeSet<&str> = authorization.signed_headers.split(';').collect();
@@ -222,19 +233,25 @@ fn canonical_request(
         encode(parts.uri.path(), b"/"),
         canonical_query(parts.uri.query().unwrap_or_default()),
         authorization.signed_headers,
-        payload_hash(parts)?,
+        payload_hash(parts, payload)?,
     ))
 }
 
-/// Either the announced literal, or the hash of nothing when there is no header (nova-sonic.md
-/// §1.1: both are in use).
-fn payload_hash(parts: &Parts) -> Result<String, RequestFault> {
-    let empty = hex::encode(Sha256::digest(b""));
+/// Of frames either the announced literal, or the hash of nothing when there is no header
+/// (nova-sonic.md §1.1: both are in use); of a whole body its hash, with or without a header.
+fn payload_hash(parts: &Parts, payload: Payload<'_>) -> Result<String, RequestFault> {
+    let (hash, literal) = match payload {
+        Payload::Frames => (hex::encode(Sha256::digest(b"")), Some(STREAMING_PAYLOAD)),
+        Payload::Whole(body) => (hex::encode(Sha256::digest(body)), None),
+    };
     match header(parts, "x-amz-content-sha256") {
-        None => Ok(empty),
-        Some(hash) if hash == STREAMING_PAYLOAD || hash == empty => Ok(hash),
-        Some(hash) => Err(RequestFault::Incomplete(format!(
-            "x-amz-content-sha256 must be {STREAMING_PAYLOAD} or absent, not {hash}"
+        None => Ok(hash),
+        Some(announced) if announced == hash || Some(announced.as_str()) == literal => {
+            Ok(announced)
+        }
+        Some(announced) => Err(RequestFault::Incomplete(format!(
+            "x-amz-content-sha256 must be {} or absent, not {announced}",
+            literal.unwrap_or("the hash of the body")
         ))),
     }
 }
@@ -350,7 +367,7 @@ mod tests {
     fn a_request_without_authorization_is_told_so() {
         let (parts, ()) = http::Request::post("/model/m/invoke").body(()).unwrap().into_parts();
         assert_eq!(
-            verify_request(&parts, &TestCredentials::default(), "bedrock").err(),
+            verify_request(&parts, &TestCredentials::default(), "bedrock", Payload::Frames).err(),
             Some(RequestFault::Missing)
         );
     }
@@ -363,7 +380,7 @@ mod tests {
             .unwrap()
             .into_parts();
         assert_eq!(
-            verify_request(&parts, &TestCredentials::default(), "bedrock").err(),
+            verify_request(&parts, &TestCredentials::default(), "bedrock", Payload::Frames).err(),
             Some(RequestFault::Bearer)
         );
     }

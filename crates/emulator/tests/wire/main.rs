@@ -9,5 +9,6 @@ mod conversation;
 mod doors;
 mod faults;
 mod heads;
+mod metrics;
 mod support;
 mod tampering;
