@@ -7,6 +7,7 @@ mod archive;
 mod commands;
 mod emulator;
 mod langfuse;
+mod operations;
 mod store;
 mod survival;
 mod tools;
@@ -26,6 +27,9 @@ pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs};
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
+pub use self::operations::{
+    OperationsArgs, OperationsSettings, ProtectionSettings, TaskProtection,
+};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
 pub use self::tools::ToolArgs;
@@ -151,9 +155,6 @@ pub struct ServeArgs {
     /// Most calls at a time; more are refused with 503. 0 = no limit; absent = 200 per core.
     #[arg(long, env)]
     pub max_calls: Option<usize>,
-    /// Seconds that calls get to end after SIGTERM.
-    #[arg(long, env, default_value = "110", value_parser = seconds)]
-    pub shutdown_grace: Duration,
     /// Voice when neither client nor persona names one.
     #[arg(long, env)]
     pub default_voice: Option<String>,
@@ -196,6 +197,9 @@ pub struct ServeArgs {
     /// Langfuse.
     #[command(flatten)]
     pub langfuse: LangfuseArgs,
+    /// What surrounds the process.
+    #[command(flatten)]
+    pub operations: OperationsArgs,
     /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
@@ -281,6 +285,8 @@ pub struct ServerConfig {
     pub transcription: TranscriptionSettings,
     /// What is kept of a call.
     pub archive: ArchiveSettings,
+    /// How the process is taken out of service.
+    pub operations: OperationsSettings,
     /// Who signs requests to AWS that the emulator does not answer.
     pub credentials: Credentials,
 }
@@ -331,6 +337,7 @@ impl Default for ServerConfig {
             langfuse: None,
             transcription: TranscriptionSettings::default(),
             archive: ArchiveSettings::default(),
+            operations: OperationsSettings::default(),
             credentials: Credentials::DefaultChain,
         }
     }
@@ -506,7 +513,8 @@ impl ServeArgs {
             sonic_open_deadline: self.sonic_open_deadline,
             sonic_max_unsent: self.sonic_max_unsent,
             engine,
-            shutdown_grace: self.shutdown_grace,
+            shutdown_grace: self.operations.shutdown_grace,
+            operations: self.operations.settings()?,
             store,
             tools,
             langfuse,

@@ -3,6 +3,7 @@
 //! The page and the API are plain requests; `/sonic` upgrades and hands over to the engine.
 
 mod api;
+mod drain;
 mod error;
 mod frames;
 pub(crate) mod headers;

@@ -9,6 +9,7 @@ pub mod config;
 pub mod erase;
 pub mod healthcheck;
 mod http;
+mod protection;
 mod reload;
 pub mod shutdown;
 mod sources;
@@ -29,6 +30,7 @@ use voice_wire::server::Version;
 
 use config::{BadSetting, ServerConfig};
 use http::State;
+use protection::Keeper;
 use sources::{OpenError, Opened, Sources};
 use store::Vault;
 
@@ -56,6 +58,8 @@ pub struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     /// Looks for changed tools, workflows and prompts, on disk and in Langfuse.
     reloading: Vec<JoinHandle<()>>,
+    /// Asks ECS not to end this task.
+    protecting: Option<JoinHandle<()>>,
     archive: Option<Arc<Archive>>,
     emulator: Option<Emulator>,
 }
@@ -198,6 +202,16 @@ impl Server {
                 reload::start_refreshing(watching, prompts, interval, state.meters.clone())
             },
         );
+        let protecting = config.operations.protection.map(|protection| {
+            let keeper = Keeper {
+                agent: protection.agent,
+                times: protection.times,
+                registry: state.registry.clone(),
+                exit: config.operations.exit_when_drained,
+                meters: state.meters.clone(),
+            };
+            keeper.start()
+        });
         let reloading = looking.into_iter().chain(asking).collect();
         let serving = tokio::task::spawn_local(server);
         Ok(Running {
@@ -209,6 +223,7 @@ impl Server {
             handle,
             serving,
             reloading,
+            protecting,
             archive,
             emulator: wiring.emulator,
         })
@@ -300,6 +315,7 @@ impl Running {
     pub async fn stop(self, grace: Duration) -> DrainReport {
         self.reloading.iter().for_each(JoinHandle::abort);
         let report = self.state.registry.drain(grace).await;
+        self.protecting.iter().for_each(JoinHandle::abort);
         self.handle.stop(true).await;
         let _ = self.serving.await;
         if let Some(archive) = &self.archive {

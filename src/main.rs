@@ -69,11 +69,13 @@ fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::install().context("cannot take over the signals")?;
         let mut server = Server::build(config).await?;
         say(&server.ready_line(json))?;
-        let signal = tokio::select! {
+        let registry = server.registry().clone();
+        let why = tokio::select! {
             signal = signals.next() => signal,
+            () = registry.exit_wanted() => "drained",
             error = server.failed() => return Err(error).context("the server failed"),
         };
-        tracing::info!(signal, active = server.registry().active(), "stopping");
+        tracing::info!(why, active = registry.active(), "stopping");
         let report = tokio::select! {
             report = server.stop(grace) => report,
             signal = signals.next() => {

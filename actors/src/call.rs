@@ -60,7 +60,7 @@ use crate::{
     engine::{Engine, EngineConfig, Recalled},
     mailbox::{Outbox, Queued, control},
     policy::Policy,
-    registry::{CallLease, EndCall, Seat},
+    registry::{CallLease, Seat},
     supervise::{self, ChildSet, Exit, Pulse, answer_probes},
     tools::ToolRunner,
     transcript::Transcriber,
@@ -274,7 +274,7 @@ fn start(
     registry.enrol(
         enrol,
         Seat {
-            end: me.clone().recipient(),
+            notice: me.clone().recipient(),
             pulse: Pulse::new(me.clone().recipient()),
             claim: me.clone().recipient(),
             abort,
@@ -393,17 +393,6 @@ impl Actor for CallActor {
 }
 
 answer_probes!(CallActor);
-
-impl actix::Handler<EndCall> for CallActor {
-    type Result = ();
-
-    fn handle(&mut self, EndCall(reason): EndCall, ctx: &mut Self::Context) {
-        match reason {
-            EndReason::Draining => self.leave(ctx),
-            reason => self.end(reason, ctx),
-        }
-    }
-}
 
 /// The address of a child as a recipient of one message.
 fn to<A, M>(child: &Addr<A>) -> Recipient<M>

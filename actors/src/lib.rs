@@ -18,6 +18,7 @@
 pub mod call;
 pub mod client;
 pub mod clock;
+pub mod drain;
 pub mod engine;
 pub mod loudness;
 pub mod mailbox;
@@ -36,5 +37,5 @@ pub use engine::{Engine, EngineConfig, Identity, Ports, Recalled};
 pub use mailbox::{Outbox, Queued};
 #[cfg(feature = "chaos")]
 pub use registry::chaos::Mishap;
-pub use registry::{CallLease, Claim, DrainReport, NoSuchCall, Refusal, Registry};
+pub use registry::{CallLease, Claim, DrainReport, DrainState, NoSuchCall, Refusal, Registry};
 pub use transfer::TransferConfig;

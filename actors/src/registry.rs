@@ -6,33 +6,36 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
+use actix::{
+    Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient, SpawnHandle,
+};
 use tokio::{sync::watch, task::AbortHandle};
 use voice_call::{
-    CallId, EndReason, Meters,
+    CallId, Meters,
     meters::{Queue, ReasonLabel},
 };
 
 use crate::{
     call::parking,
     client::{Connection, FromSocket, Seen, SocketSide},
+    drain::{CannotCancel, Cause, Course, Drain, Leave, Notice, Order, Phase},
     mailbox::{Outbox, control},
     supervise::{self, Pulse},
 };
+
+/// How much longer than its grace a drain is waited for, in case that nobody keeps the time.
+const OVERTIME: Duration = Duration::from_secs(1);
 
 /// A handle of the registry. Cheap to clone, usable from every worker.
 #[derive(Clone)]
 pub struct Registry {
     actor: Addr<RegistryActor>,
     active: Arc<watch::Sender<usize>>,
-    draining: Arc<AtomicBool>,
+    drain: Arc<watch::Sender<DrainState>>,
     probe_interval: Duration,
     /// Most calls at a time; 0: no limit.
     max_calls: usize,
@@ -54,8 +57,8 @@ pub enum Refusal {
     /// The process holds as many calls as it may.
     #[error("the server holds as many calls as it can; try again in a moment")]
     Full,
-    /// The process is shutting down.
-    #[error("the server is shutting down; try again")]
+    /// The process takes no more calls.
+    #[error("this server takes no new calls any more; try again")]
     Draining,
     /// The registry is gone: the process cannot take calls any more.
     #[error("the server cannot take calls; try again")]
@@ -88,21 +91,25 @@ pub struct DrainReport {
     pub left: usize,
 }
 
-/// Asks a call to end, for a cause.
-#[derive(Message, Debug, Clone)]
-#[rtype(result = "()")]
-pub struct EndCall(pub EndReason);
+/// Where the process stands between taking calls and having none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DrainState {
+    /// How far it is.
+    pub phase: Phase,
+    /// Why, since when and until when; absent while new calls are welcome.
+    pub course: Option<Course>,
+}
 
 impl Registry {
     /// Starts the registry on the current arbiter. It asks the supervisors of the calls for a sign
     /// of life every `probe_interval`, and holds at most `max_calls` (0: no limit).
     pub fn start(meters: Meters, probe_interval: Duration, max_calls: usize) -> Self {
         let active = Arc::new(watch::Sender::new(0));
-        let draining = Arc::new(AtomicBool::new(false));
+        let drain = Arc::new(watch::Sender::new(DrainState::default()));
         let ctx = Context::<RegistryActor>::new();
         meters.max_calls.set(i64::try_from(max_calls).unwrap_or(i64::MAX));
         let actor = ctx.address();
-        let registry = Self { actor, active, draining, probe_interval, max_calls, meters };
+        let registry = Self { actor, active, drain, probe_interval, max_calls, meters };
         supervise::spawn_root(ctx.into_future(RegistryActor::new(registry.clone())), |exit| {
             tracing::error!(?exit, "the registry ended: no more calls can be taken");
         });
@@ -177,21 +184,59 @@ impl Registry {
         let _ = self.active.subscribe().wait_for(|active| *active == 0).await;
     }
 
-    /// Whether a drain has begun.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+    /// A receiver of the number of active calls, for whoever follows it.
+    pub fn watch_active(&self) -> watch::Receiver<usize> {
+        self.active.subscribe()
     }
 
-    /// Refuses new calls from now on, asks every active one to end in order, and waits for that
-    /// at most `grace`.
-    pub async fn drain(&self, grace: Duration) -> DrainReport {
-        self.draining.store(true, Ordering::Release);
-        let active = self.actor.send(EndAll(EndReason::Draining)).await.unwrap_or(0);
-        let left = match tokio::time::timeout(grace, self.empty()).await {
-            Ok(()) => 0,
-            Err(_) => self.active(),
+    /// Whether new calls are refused, and why.
+    pub fn drain_state(&self) -> DrainState {
+        *self.drain.borrow()
+    }
+
+    /// Whether a drain has begun.
+    pub fn is_draining(&self) -> bool {
+        self.drain_state().phase != Phase::Open
+    }
+
+    /// Takes no new calls from now on, and has those in progress do as `order` says.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when the registry is gone.
+    pub async fn begin_drain(&self, order: Order) -> Result<DrainState, Refusal> {
+        self.actor.send(Begin(order)).await.map_err(|_| Refusal::Unavailable)
+    }
+
+    /// Takes new calls again, if it was an operator who wanted none.
+    ///
+    /// # Errors
+    /// [`CannotCancel`] when the drain has another cause, or has gone too far.
+    pub async fn cancel_drain(&self) -> Result<DrainState, CannotCancel> {
+        self.actor.send(Cancel).await.unwrap_or(Err(CannotCancel::NotDraining))
+    }
+
+    /// Resolves when a drain is over after which the process has to end.
+    pub async fn exit_wanted(&self) {
+        let mut drain = self.drain.subscribe();
+        let wanted = |state: &DrainState| {
+            state.phase == Phase::Done && state.course.is_some_and(|course| course.exit)
         };
-        DrainReport { active, left }
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = drain.wait_for(wanted).await;
+    }
+
+    /// The drain of a process that stops: asks every call to leave, and waits for that at most
+    /// `grace`.
+    pub async fn drain(&self, grace: Duration) -> DrainReport {
+        let active = self.active();
+        let order = Order { cause: Cause::Signal, leave: Leave::Now(grace), exit: true };
+        if self.begin_drain(order).await.is_ok() {
+            let mut drain = self.drain.subscribe();
+            let done = drain.wait_for(|state| state.phase == Phase::Done);
+            // The registry keeps the time itself; this is for one that hangs.
+            let _ = tokio::time::timeout(grace + OVERTIME, done).await;
+        }
+        DrainReport { active, left: self.active() }
     }
 
     /// Makes one actor of a call panic, hang or stop; `None` is the supervisor itself.
@@ -226,7 +271,8 @@ impl Drop for CallLease {
 
 /// Where a call can be reached.
 pub(crate) struct Seat {
-    pub(crate) end: Recipient<EndCall>,
+    /// Tells it of a drain.
+    pub(crate) notice: Recipient<Notice>,
     /// Gives the call back to its client.
     pub(crate) claim: Recipient<parking::Claim>,
     /// The supervisor's sign of life.
@@ -240,12 +286,15 @@ pub(crate) struct Seat {
 /// The actor behind the handle. The count is changed here alone, so it is exact.
 struct RegistryActor {
     calls: HashMap<CallId, Option<Seat>>,
+    drain: Drain,
+    /// Wakes the drain when its next moment has come.
+    alarm: Option<SpawnHandle>,
     handle: Registry,
 }
 
 impl RegistryActor {
     fn new(handle: Registry) -> Self {
-        Self { calls: HashMap::new(), handle }
+        Self { calls: HashMap::new(), drain: Drain::default(), alarm: None, handle }
     }
 
     /// Looks for supervisors that hang.
@@ -260,10 +309,49 @@ impl RegistryActor {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let active = self.calls.len();
         self.handle.active.send_replace(active);
         self.handle.meters.active_calls.set(active as i64);
+        self.drain.count(active);
+        self.publish_drain();
+    }
+
+    /// Carries out what the drain has decided, and wakes it when its next moment has come.
+    fn follow_drain(&mut self, notice: Option<Notice>, ctx: &mut Context<Self>) {
+        if let Some(notice) = notice {
+            for seat in self.calls.values().flatten() {
+                control(&seat.notice, notice);
+            }
+        }
+        if let Some(alarm) = self.alarm.take() {
+            ctx.cancel_future(alarm);
+        }
+        self.alarm = self.drain.next_tick().map(|at| {
+            ctx.run_later(at.saturating_duration_since(Instant::now()), |registry, ctx| {
+                registry.alarm = None;
+                let notice = registry.drain.tick(Instant::now());
+                registry.follow_drain(notice, ctx);
+            })
+        });
+        self.publish_drain();
+    }
+
+    fn publish_drain(&self) {
+        let state = self.drain_state();
+        self.handle.meters.draining.set(self.drain.is_closed().into());
+        let before = self.handle.drain_state();
+        if before != state {
+            self.handle.drain.send_replace(state);
+        }
+        if before.phase != state.phase {
+            let (phase, active) = (state.phase, self.calls.len());
+            tracing::info!(?phase, cause = ?state.course.map(|c| c.cause), active, "drain");
+        }
+    }
+
+    fn drain_state(&self) -> DrainState {
+        DrainState { phase: self.drain.phase(), course: self.drain.course() }
     }
 }
 
@@ -287,7 +375,7 @@ impl Handler<Admit> for RegistryActor {
     type Result = Result<CallLease, Refusal>;
 
     fn handle(&mut self, Admit { id, returning }: Admit, _: &mut Self::Context) -> Self::Result {
-        if self.handle.is_draining() {
+        if self.drain.is_closed() {
             return Err(Refusal::Draining);
         }
         // Every admission passes through here, one after the other: the limit is exact.
@@ -312,8 +400,8 @@ impl Handler<Enrol> for RegistryActor {
 
     fn handle(&mut self, Enrol(id, seat): Enrol, _: &mut Self::Context) {
         // A call that was admitted before a drain and comes in after it is told as well.
-        if self.handle.is_draining() {
-            control(&seat.end, EndCall(EndReason::Draining));
+        if let Some(notice) = self.drain.announce(Instant::now()) {
+            control(&seat.notice, notice);
         }
         if let Some(entry) = self.calls.get_mut(&id) {
             *entry = Some(seat);
@@ -348,17 +436,30 @@ impl Handler<Release> for RegistryActor {
 }
 
 #[derive(Message)]
-#[rtype(result = "usize")]
-struct EndAll(EndReason);
+#[rtype(result = "DrainState")]
+struct Begin(Order);
 
-impl Handler<EndAll> for RegistryActor {
-    type Result = MessageResult<EndAll>;
+impl Handler<Begin> for RegistryActor {
+    type Result = MessageResult<Begin>;
 
-    fn handle(&mut self, EndAll(reason): EndAll, _: &mut Self::Context) -> Self::Result {
-        for seat in self.calls.values().flatten() {
-            control(&seat.end, EndCall(reason.clone()));
-        }
-        MessageResult(self.calls.len())
+    fn handle(&mut self, Begin(order): Begin, ctx: &mut Self::Context) -> Self::Result {
+        let notice = self.drain.begin(order, Instant::now());
+        self.follow_drain(notice, ctx);
+        MessageResult(self.drain_state())
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<DrainState, CannotCancel>")]
+struct Cancel;
+
+impl Handler<Cancel> for RegistryActor {
+    type Result = Result<DrainState, CannotCancel>;
+
+    fn handle(&mut self, _: Cancel, ctx: &mut Self::Context) -> Self::Result {
+        let notice = self.drain.cancel()?;
+        self.follow_drain(Some(notice), ctx);
+        Ok(self.drain_state())
     }
 }
 

@@ -1,4 +1,5 @@
-//! `/api`: what the page asks before a call (`contract.md` §3). Read only.
+//! `/api`: what the page asks before a call (`contract.md` §3). Read only, but for the operator's
+//! `/api/drain`.
 
 use actix_web::{
     HttpResponse, Responder,
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use voice_catalog::{Prompt, PromptKind};
 
 use super::{
-    State,
+    State, drain,
     error::{Refused, not_found},
     history,
 };
@@ -30,6 +31,12 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .route("/workflow/{id}", web::get().to(workflow))
         .route("/history", web::get().to(history::list))
         .route("/history/{name}", web::get().to(history::file))
+        .service(
+            web::resource("/drain")
+                .route(web::get().to(drain::show))
+                .route(web::post().to(drain::begin))
+                .route(web::delete().to(drain::cancel)),
+        )
         .route("/system/status", web::get().to(status))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))
 }

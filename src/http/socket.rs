@@ -150,7 +150,8 @@ async fn arrive(state: &State, Wish { id, back }: Wish) -> Result<Arrival, Refus
     }
 }
 
-/// Another task may have had the call.
+/// Another task may have had the call. The place comes first: whoever is refused one must keep a
+/// token that is good, since the next task may have a place.
 async fn recall(
     state: &State,
     id: CallId,
@@ -158,14 +159,18 @@ async fn recall(
     seen: Seen,
     none: NoSuchCall,
 ) -> Result<Arrival, Refusal> {
-    if let Some(recalled) = state.engine.recall(&id, &token).await
-        && let Ok(lease) = state.registry.admit_returning(id).await
-    {
-        let reason = ReasonLabel { reason: "recalled" };
-        state.meters.resumes.get_or_create(&reason).inc();
-        return Ok(Arrival::Recalled(lease, recalled, seen));
+    let count = |reason| state.meters.resumes.get_or_create(&ReasonLabel { reason }).inc();
+    match state.registry.admit_returning(id.clone()).await {
+        Ok(lease) => {
+            if let Some(recalled) = state.engine.recall(&id, &token).await {
+                count("recalled");
+                return Ok(Arrival::Recalled(lease, recalled, seen));
+            }
+        }
+        Err(Refusal::AlreadyLive(_)) => {}
+        Err(refusal) => return Err(refusal),
     }
-    state.meters.resumes.get_or_create(&ReasonLabel { reason: "refused" }).inc();
+    count("refused");
     // Not under the old id: it may be somebody else's.
     Ok(Arrival::NewInstead(state.registry.admit(None).await?, none))
 }

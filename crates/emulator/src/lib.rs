@@ -7,6 +7,7 @@
 //!
 //! [`Emulator::start`] runs it on a thread of its own; [`Observer`] tells what it heard.
 
+mod agent;
 mod config;
 pub mod ear;
 mod emulator;
@@ -18,6 +19,7 @@ mod transcribe;
 pub mod voice;
 mod world;
 
+pub use agent::{AgentFault, AgentRequest, TaskAgent};
 pub use config::{
     ACCESS_KEY_ID, BadChaos, Chaos, Clocks, EmulatorConfig, EndpointingPauses, ExceptionKind,
     Fault, FaultKind, FaultMoment, FaultScope, Generation, ModelEntry, RecordLimits, Refusal,

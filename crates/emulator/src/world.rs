@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::TaskAgent;
 use crate::config::EmulatorConfig;
 use crate::observe::Observer;
 pub(crate) use crate::observe::transcriptions::Transcription;
@@ -20,6 +21,8 @@ pub(crate) struct World {
     pub(crate) observer: Observer,
     /// The streams to Transcribe.
     pub(crate) transcriptions: Transcriptions,
+    /// The ECS agent.
+    pub(crate) agent: TaskAgent,
     /// Speech that was synthesised before.
     pub(crate) repertoire: Arc<Repertoire>,
 }
@@ -28,6 +31,6 @@ impl World {
     /// A world in which nothing has happened yet.
     pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
         let transcriptions = observer.transcriptions();
-        Self { config, observer, transcriptions, repertoire: Arc::default() }
+        Self { config, observer, transcriptions, agent: TaskAgent::default(), repertoire: Arc::default() }
     }
 }
