@@ -1,0 +1,231 @@
+//! A deployment at noon: forty people talk, and every task is replaced under them.
+//!
+//! First in the order of Amazon ECS (`ops.md` §1.1): a new task comes, the old one is taken out of
+//! the load balancer and drained, calls end by themselves, and SIGTERM is for those that do not.
+//! Then by SIGTERM alone, as at a retirement or a `StopTask`, which skip the drain. HAProxy and Redis
+//! are the real ones, the tasks are processes; the model is one stand-in for all of them, so that
+//! each sample of each caller can be traced over all tasks.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::{SinkExt, StreamExt};
+use serde_json::json;
+use tokio_tungstenite::{connect_async, tungstenite::Message};
+use voice_emulator::{Emulator, EmulatorConfig, script::Scenario};
+
+use crate::support::{
+    DEADLINE, Dice, House, Phone, TRANSFER, Task,
+    balancer::Balancer,
+    outside::{start_redis, tools},
+    phone::Record,
+    puppet, speech,
+};
+
+const CALLERS: usize = 40;
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const ANSWER: &str = "I see.";
+
+/// A call that is over: what was said, and what was seen; how many questions were asked.
+struct Call {
+    said: Vec<i16>,
+    record: Record,
+    asked: usize,
+}
+
+/// What all callers share.
+struct Noon {
+    url: String,
+    over: AtomicBool,
+    talking: AtomicUsize,
+}
+
+/// One person, who talks until it is over. Whoever is patient stays until he is sent to another
+/// task; the others hang up in their own time, and call again.
+async fn person(number: usize, noon: Arc<Noon>) -> Vec<Call> {
+    let sentence = speech::samples("Good morning, I would like to know how this works.");
+    let mut dice = Dice::of(number as u64);
+    let mut calls = Vec::new();
+    let patient = number.is_multiple_of(2);
+    while !noon.over.load(Ordering::Relaxed) {
+        let name = format!("caller {number}-{}", calls.len());
+        let mut phone = Phone::call(&noon.url, &name).await;
+        noon.talking.fetch_add(1, Ordering::Relaxed);
+        // Not into the greeting.
+        phone.pause(1_500).await;
+        let mut asked = 0;
+        loop {
+            phone.ask(&sentence, ANSWER).await;
+            asked += 1;
+            phone.pause(300 + dice.roll(1_200) as usize).await;
+            let had_enough = !patient && phone.is_told_of_the_drain();
+            if noon.over.load(Ordering::Relaxed) || had_enough {
+                break;
+            }
+        }
+        noon.talking.fetch_sub(1, Ordering::Relaxed);
+        let (said, record) = phone.hang_up().await;
+        calls.push(Call { said, record, asked });
+    }
+    calls
+}
+
+/// Somebody who tries over and over whether one is let in. Answers how often he was, and why not.
+async fn visitor(noon: Arc<Noon>) -> (usize, Vec<String>) {
+    let (mut let_in, mut refusals) = (0, Vec::new());
+    let mut pace = tokio::time::interval(Duration::from_millis(250));
+    while !noon.over.load(Ordering::Relaxed) {
+        pace.tick().await;
+        match connect_async(&noon.url).await {
+            Ok((mut socket, _)) => {
+                let_in += 1;
+                let _ = socket.send(Message::Close(None)).await;
+                let goodbye = async { while let Some(Ok(_)) = socket.next().await {} };
+                let _ = tokio::time::timeout(DEADLINE, goodbye).await;
+            }
+            Err(error) => refusals.push(error.to_string()),
+        }
+    }
+    (let_in, refusals)
+}
+
+/// Waits until a task has at most so many calls.
+async fn at_most(task: &Task, calls: u64) {
+    let fewer = async {
+        while task.metric("voice_s2s_active_calls").await > calls {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, fewer).await.expect("calls end by themselves");
+}
+
+/// SIGTERM; the task must end in order, within what ECS gives it.
+async fn terminate(task: Task) -> Duration {
+    task.signal("TERM");
+    let begin = Instant::now();
+    assert_eq!(task.exit_code().await, Some(0));
+    begin.elapsed()
+}
+
+#[actix_web::test]
+async fn forty_people_talk_on_while_every_task_is_replaced() {
+    let Some((haproxy, redis_server)) = tools() else { return };
+    let (_redis, store) = start_redis(&redis_server).await;
+    let balancer = Balancer::start(&haproxy).await;
+    let house = House::new(&[TRANSFER]);
+    let script = puppet(&format!(r#"{{ "when": {{ "any": true }}, "do": [{{ "say": "{ANSWER}" }}] }}"#));
+    let mut model = EmulatorConfig::default();
+    model.scenario = Scenario::parse(&script).expect("the script").into();
+    model.record.audio_bytes = usize::MAX;
+    model.record.closed_sessions = usize::MAX;
+    // The machine is busy enough.
+    model.verify_signatures = false;
+    let keys = model.credentials.clone();
+    let model = Emulator::start(model).expect("the stand-in");
+    let endpoint = model.endpoint();
+    let folder = |name| house.path(name).display().to_string();
+    let (tools_dir, workflows, prompts) = (folder("tools"), folder("workflows"), folder("prompts"));
+    let settings = [
+        ("SONIC_BACKEND", "bedrock"),
+        ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &*endpoint),
+        ("NOVA_AWS_ACCESS_KEY_ID", &*keys.access_key_id),
+        ("NOVA_AWS_SECRET_ACCESS_KEY", &*keys.secret_access_key),
+        ("SESSION_STORE", &*store),
+        ("SESSION_STORE_KEY", KEY),
+        ("TOOLS_DIR", &*tools_dir),
+        ("WORKFLOWS_DIR", &*workflows),
+        ("PROMPTS_DIR", &*prompts),
+        ("SESSION_LOG", "off"),
+        ("WORKERS", "1"),
+    ];
+    let mut tasks = Vec::new();
+    for slot in 0..2 {
+        let task = Task::start(&settings).await;
+        balancer.enter(slot, task.port).await;
+        tasks.push(task);
+    }
+    let noon = Arc::new(Noon {
+        url: balancer.sonic(),
+        over: AtomicBool::new(false),
+        talking: AtomicUsize::new(0),
+    });
+    let begin = Instant::now();
+    let people: Vec<_> =
+        (0..CALLERS).map(|number| tokio::spawn(person(number, noon.clone()))).collect();
+    let visitor = tokio::spawn(visitor(noon.clone()));
+    crate::support::eventually("all of them talk", || {
+        noon.talking.load(Ordering::Relaxed) == CALLERS
+    })
+    .await;
+    println!("{:.1?}: {CALLERS} people talk", begin.elapsed());
+
+    // In order.
+    for old in 0..2 {
+        let next = Task::start(&settings).await;
+        balancer.enter(2 + old, next.port).await;
+        let task = std::mem::replace(&mut tasks[old], next);
+        let calls = task.metric("voice_s2s_active_calls").await;
+        balancer.deregister(old).await;
+        crate::drain::drain(task.port, json!({})).await;
+        at_most(&task, calls.div_ceil(2) + 1).await;
+        let left = task.metric("voice_s2s_active_calls").await;
+        let took = terminate(task).await;
+        balancer.forget(old).await;
+        println!(
+            "{:.1?}: a drained task: {calls} calls, {left} at SIGTERM, gone after {took:.1?}",
+            begin.elapsed()
+        );
+    }
+    // By the signal alone.
+    for slot in 0..2 {
+        let next = Task::start(&settings).await;
+        balancer.enter(slot, next.port).await;
+        let task = std::mem::replace(&mut tasks[slot], next);
+        let calls = task.metric("voice_s2s_active_calls").await;
+        let took = terminate(task).await;
+        balancer.forget(2 + slot).await;
+        println!("{:.1?}: SIGTERM with {calls} calls, gone after {took:.1?}", begin.elapsed());
+    }
+    noon.over.store(true, Ordering::Relaxed);
+
+    let (let_in, refusals) = visitor.await.expect("no panic");
+    assert!(refusals.is_empty(), "{} of {let_in}: {refusals:?}", refusals.len());
+    let mut calls = Vec::new();
+    for person in people {
+        calls.extend(person.await.expect("no panic"));
+    }
+    let sessions = model.observer().sessions();
+    let (mut returns, mut lost, mut longest, mut slowest) = (0, 0, 0, Duration::ZERO);
+    for Call { said, record, asked } in &calls {
+        assert_eq!(record.answers(ANSWER), *asked, "each question is answered once");
+        assert_eq!((record.count("session_start"), record.count("error")), (1, 0));
+        let fate = record.fate(said, &sessions);
+        assert!(said.len() - fate.heard < 48_000, "{} of {}", fate.heard, said.len());
+        for &(from, to) in &fate.gaps {
+            // What was said between the server's last ear and the close frame.
+            let window = record.returns.iter().any(|back| from + 16_000 > back.at && to <= back.at + 2_048);
+            assert!(window, "{from}..{to} is lost, and {:?}", record.returns);
+            longest = longest.max(to - from);
+        }
+        lost += fate.lost;
+        returns += record.returns.len();
+        slowest = record.returns.iter().map(|back| back.took).fold(slowest, Duration::max);
+    }
+    assert!(returns >= CALLERS / 2, "{returns} returns");
+    println!(
+        "{:.1?}: {} calls, {returns} went on at another task within {slowest:.2?}; {let_in} visitors \
+         let in; lost {lost} samples in all, {longest} in one piece",
+        begin.elapsed(),
+        calls.len()
+    );
+    for task in tasks {
+        at_most(&task, 0).await;
+        terminate(task).await;
+    }
+    model.shutdown();
+}
