@@ -51,9 +51,11 @@ pub(super) async fn begin(state: Data<State>, body: Bytes) -> Result<HttpRespons
     };
     let order = Order { cause: Cause::Operator, leave, exit: wish.exit };
     tracing::warn!(?order, "an operator drains this process");
-    let drain = state.registry.begin_drain(order).await.map_err(|gone| {
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", gone)
-    })?;
+    let drain = state
+        .registry
+        .begin_drain(order)
+        .await
+        .map_err(|gone| Refused::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", gone))?;
     Ok(answer(StatusCode::ACCEPTED, &state, drain))
 }
 
@@ -138,11 +140,18 @@ mod tests {
         };
         assert_eq!(order(""), Some((None, false)));
         assert_eq!(order("{}"), Some((None, false)));
-        assert_eq!(order(r#"{"leaveWithinSeconds": 300, "exit": true}"#), Some((Some(300.0), true)));
-        for bad in
-            ["now", "[]", r#"{"leaveWithinSeconds": -1}"#, r#"{"leaveWithinSeconds": 1e9}"#,
-             r#"{"leave_within": 1}"#, r#"{"exit": "yes"}"#]
-        {
+        assert_eq!(
+            order(r#"{"leaveWithinSeconds": 300, "exit": true}"#),
+            Some((Some(300.0), true))
+        );
+        for bad in [
+            "now",
+            "[]",
+            r#"{"leaveWithinSeconds": -1}"#,
+            r#"{"leaveWithinSeconds": 1e9}"#,
+            r#"{"leave_within": 1}"#,
+            r#"{"exit": "yes"}"#,
+        ] {
             assert_eq!(order(bad), None, "{bad}");
         }
     }

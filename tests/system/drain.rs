@@ -59,7 +59,10 @@ async fn an_operators_drain_lets_calls_go_on_and_can_be_taken_back() {
     assert_eq!((status, body["error"]["code"].as_str()), (503, Some("draining")));
     let (status, told) = ready(&bench).await;
     assert_eq!((status, &told["reasons"]), (503, &json!(["draining"])));
-    assert_eq!((&told["drain"]["cause"], &told["drain"]["since"]), (&json!("operator"), &state["since"]));
+    assert_eq!(
+        (&told["drain"]["cause"], &told["drain"]["since"]),
+        (&json!("operator"), &state["since"])
+    );
     assert_eq!(crate::pages::get(&bench, "/health").await.0, 200);
     // The call notices nothing.
     caller.type_text("What are your opening hours?").await;
@@ -124,8 +127,7 @@ async fn a_call_that_comes_to_a_drained_task_can_still_go_to_another_one() {
     let caller = first.greeted().await;
     let connected = caller.messages("connected")[0].clone();
     let text = |key: &str| connected[key].as_str().expect(key).to_owned();
-    let back =
-        format!("?sessionId={}&resumeToken={}", text("sessionId"), text("resumeToken"));
+    let back = format!("?sessionId={}&resumeToken={}", text("sessionId"), text("resumeToken"));
     first.server.registry().drain(Duration::from_secs(5)).await;
     drain(port(&second), json!({})).await;
     let (status, _) = Caller::refusal(&second.sonic(&back)).await;

@@ -152,8 +152,7 @@ async fn protection_that_is_withdrawn_drains_the_task() {
 async fn a_real_process_ends_by_itself_when_its_protection_is_withdrawn() {
     let host = host();
     let uri = host.agent_uri();
-    let settings =
-        [("WORKERS", "1"), ("ECS_AGENT_URI", &*uri), ("TASK_PROTECTION_RENEWAL", "0.2")];
+    let settings = [("WORKERS", "1"), ("ECS_AGENT_URI", &*uri), ("TASK_PROTECTION_RENEWAL", "0.2")];
     let task = Task::start(&settings).await;
     let mut caller = Caller::connect(&task.sonic("")).await;
     caller.message("session_start").await;

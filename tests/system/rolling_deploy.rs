@@ -118,7 +118,8 @@ async fn forty_people_talk_on_while_every_task_is_replaced() {
     let (_redis, store) = start_redis(&redis_server).await;
     let balancer = Balancer::start(&haproxy).await;
     let house = House::new(&[TRANSFER]);
-    let script = puppet(&format!(r#"{{ "when": {{ "any": true }}, "do": [{{ "say": "{ANSWER}" }}] }}"#));
+    let script =
+        puppet(&format!(r#"{{ "when": {{ "any": true }}, "do": [{{ "say": "{ANSWER}" }}] }}"#));
     let mut model = EmulatorConfig::default();
     model.scenario = Scenario::parse(&script).expect("the script").into();
     model.record.audio_bytes = usize::MAX;
@@ -208,9 +209,13 @@ async fn forty_people_talk_on_while_every_task_is_replaced() {
         assert!(said.len() - fate.heard < 48_000, "{} of {}", fate.heard, said.len());
         for &(from, to) in &fate.gaps {
             // What was said between the server's last ear and the close frame.
-            let window = record.returns.iter().any(|back| from + 16_000 > back.at && to <= back.at + 2_048);
+            let window =
+                record.returns.iter().any(|back| from + 16_000 > back.at && to <= back.at + 2_048);
             assert!(window, "{from}..{to} is lost, and {:?}", record.returns);
             longest = longest.max(to - from);
+        }
+        for back in &record.returns {
+            assert_eq!((back.code, back.refused), (1012, 0), "{back:?}");
         }
         lost += fate.lost;
         returns += record.returns.len();

@@ -95,11 +95,11 @@ impl Agent {
         if !matches!(state.scheme(), "http" | "https") || !state.has_host() {
             return Err(wrong());
         }
-        state
-            .path_segments_mut()
-            .map_err(|()| wrong())?
-            .pop_if_empty()
-            .extend(["task-protection", "v1", "state"]);
+        state.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().extend([
+            "task-protection",
+            "v1",
+            "state",
+        ]);
         let http = reqwest::Client::builder()
             .timeout(deadline)
             .redirect(redirect::Policy::none())
@@ -233,7 +233,10 @@ mod tests {
         let refused = r#"{"failure":{"Arn":"arn:aws:ecs:task","Detail":null,
             "Reason":"DEPLOYMENT_BLOCKED"}}"#;
         let error = ok(refused).expect_err("a refusal");
-        assert_eq!((error.word(), error.to_string().as_str()), ("refused", "ECS refuses: DEPLOYMENT_BLOCKED"));
+        assert_eq!(
+            (error.word(), error.to_string().as_str()),
+            ("refused", "ECS refuses: DEPLOYMENT_BLOCKED")
+        );
         assert!(matches!(ok("{}"), Err(AgentError::Shape(_))));
         assert!(matches!(ok("<html>"), Err(AgentError::Shape(_))));
     }

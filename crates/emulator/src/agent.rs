@@ -310,7 +310,8 @@ mod tests {
         let agent = TaskAgent::default();
         let decode = json!({"error": {"Code": "InvalidParameterException",
             "Message": "UpdateTaskProtection: failed to decode request"}});
-        for body in ["", "{", r#"{"ProtectionEnabled":"yes"}"#, r#"{"ProtectionEnabled":true,"x":1}"#]
+        for body in
+            ["", "{", r#"{"ProtectionEnabled":"yes"}"#, r#"{"ProtectionEnabled":true,"x":1}"#]
         {
             assert_eq!(put(&agent, body), (400, decode.clone()), "{body}");
         }

@@ -31,6 +31,12 @@ impl World {
     /// A world in which nothing has happened yet.
     pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
         let transcriptions = observer.transcriptions();
-        Self { config, observer, transcriptions, agent: TaskAgent::default(), repertoire: Arc::default() }
+        Self {
+            config,
+            observer,
+            transcriptions,
+            agent: TaskAgent::default(),
+            repertoire: Arc::default(),
+        }
     }
 }

@@ -44,9 +44,8 @@ impl Balancer {
             dir.path().join("socket").display()
         );
         for slot in 0..SLOTS {
-            let server = format!(
-                " server s{slot} 127.0.0.1:1 disabled check inter 200ms fall 1 rise 1\n"
-            );
+            let server =
+                format!(" server s{slot} 127.0.0.1:1 disabled check inter 200ms fall 1 rise 1\n");
             config.write_str(&server).expect("text");
         }
         let file = dir.path().join("haproxy.cfg");

@@ -49,7 +49,12 @@ impl Bench {
     pub(crate) async fn with(change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig)) -> Self {
         let (mut config, emulator, data) = Self::settings(change);
         config.backend = Backend::Emulator(Box::new(emulator));
-        Self { server: Server::build(config).await.expect("a server"), data, far: None, house: None }
+        Self {
+            server: Server::build(config).await.expect("a server"),
+            data,
+            far: None,
+            house: None,
+        }
     }
 
     /// A server whose stand-in is at the end of a line with such weather.

@@ -151,12 +151,7 @@ async fn connect(client: TcpStream, line: Arc<Shared>, seed: u64) {
 }
 
 /// One direction of a connection, until its source ends.
-async fn carry(
-    source: OwnedReadHalf,
-    sink: &mut OwnedWriteHalf,
-    line: &Shared,
-    dice: Dice,
-) {
+async fn carry(source: OwnedReadHalf, sink: &mut OwnedWriteHalf, line: &Shared, dice: Dice) {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     tokio::join!(take(source, sender, line, dice), deliver(receiver, sink, line));
 }

@@ -70,9 +70,6 @@ pub(crate) struct Phone {
     heard_bytes: usize,
     messages: Vec<Value>,
     pub(crate) returns: Vec<Return>,
-    /// The longest time in which nothing of an answer came that was being heard.
-    pub(crate) longest_gap: Duration,
-    last_audio: Option<Instant>,
 }
 
 impl Phone {
@@ -82,10 +79,7 @@ impl Phone {
     }
 
     /// Calls, or returns the refusal.
-    pub(crate) async fn try_call(
-        url: &str,
-        name: &str,
-    ) -> Result<Self, Box<tungstenite::Error>> {
+    pub(crate) async fn try_call(url: &str, name: &str) -> Result<Self, Box<tungstenite::Error>> {
         let caller = Caller::try_connect(url).await?;
         let uplink = Uplink { sink: Some(caller.sink()), ..Uplink::default() };
         let uplink = Arc::new(Mutex::new(uplink));
@@ -114,8 +108,6 @@ impl Phone {
             heard_bytes: 0,
             messages: Vec::new(),
             returns: Vec::new(),
-            longest_gap: Duration::ZERO,
-            last_audio: None,
         };
         let config = json!({ "systemPrompt": phone.name });
         phone.caller.configure(config).await;
@@ -157,9 +149,9 @@ impl Phone {
         self.message("pong").await;
         let said = self.line.said();
         self.line.end();
-        let Self { name, messages, returns, longest_gap, .. } = self;
+        let Self { name, messages, returns, .. } = self;
         self.caller.hang_up().await;
-        (said, Record { name, messages, returns, longest_gap })
+        (said, Record { name, messages, returns })
     }
 
     // What it sees.
@@ -195,18 +187,10 @@ impl Phone {
         match seen {
             Seen::Audio(bytes) => {
                 self.heard_bytes += bytes.len();
-                let now = Instant::now();
-                if let Some(last) = self.last_audio.replace(now) {
-                    self.longest_gap = self.longest_gap.max(now - last);
-                }
                 None
             }
             Seen::Message(message) => {
                 self.last_seq = message["seq"].as_u64().unwrap_or(self.last_seq);
-                // Between two answers nobody waits for audio.
-                if message["type"] == "transcript" && message["isFinal"] == true {
-                    self.last_audio = None;
-                }
                 self.messages.push(message.clone());
                 Some(message)
             }
@@ -266,7 +250,6 @@ impl Phone {
         }
         uplink.sink = Some(sink);
         drop(uplink);
-        self.last_audio = None;
         self.returns.push(Return { code, at, took: begin.elapsed(), refused });
     }
 }
@@ -285,7 +268,6 @@ pub(crate) struct Record {
     name: String,
     pub(crate) messages: Vec<Value>,
     pub(crate) returns: Vec<Return>,
-    pub(crate) longest_gap: Duration,
 }
 
 impl Record {

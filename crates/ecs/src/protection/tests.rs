@@ -24,7 +24,7 @@ fn with(calls: usize) -> (Protection, Instant) {
 /// One whose calls are protected since now.
 fn protected() -> (Protection, Instant) {
     let (mut protection, now) = with(1);
-    protection.answered(asked(&mut protection, now), &ON, now);
+    exchange(&mut protection, &ON, now);
     assert!(protection.is_on());
     (protection, now)
 }
@@ -34,6 +34,12 @@ fn asked(protection: &mut Protection, now: Instant) -> Request {
         Step::Ask(request) => request,
         other => panic!("nothing is asked but {other:?}"),
     }
+}
+
+/// The request that is due, and its answer.
+fn exchange(protection: &mut Protection, answer: &Result<Answer, AgentError>, now: Instant) {
+    let request = asked(protection, now);
+    protection.answered(request, answer, now);
 }
 
 #[test]
@@ -68,7 +74,7 @@ fn it_is_renewed_after_a_look() {
 fn what_somebody_else_has_ended_is_not_renewed() {
     let (mut protection, now) = protected();
     let due = now + 20 * MINUTE;
-    protection.answered(asked(&mut protection, due), &OFF, due);
+    exchange(&mut protection, &OFF, due);
     assert_eq!(protection.step(due), Step::Withdrawn);
     assert_eq!(protection.step(due), Step::Wait(None), "it is said once");
     for calls in [0, 3] {
@@ -101,22 +107,22 @@ fn a_refusal_is_tried_again_after_pauses_that_grow() {
         assert_eq!(protection.step(now), Step::Wait(Some(again)));
         now = again;
     }
-    protection.answered(asked(&mut protection, now), &ON, now);
+    exchange(&mut protection, &ON, now);
     // A success forgets the pauses.
     protection.count(0);
-    protection.answered(asked(&mut protection, now), &blocked(), now);
+    exchange(&mut protection, &blocked(), now);
     assert_eq!(protection.step(now), Step::Wait(Some(now + Duration::from_secs(5))));
 }
 
 #[test]
 fn nothing_is_released_that_was_refused_and_everything_that_may_be_on() {
     let (mut protection, now) = with(1);
-    protection.answered(asked(&mut protection, now), &blocked(), now);
+    exchange(&mut protection, &blocked(), now);
     protection.count(0);
     assert_eq!(protection.step(now), Step::Wait(None));
 
     let (mut protection, now) = with(1);
-    protection.answered(asked(&mut protection, now), &lost(), now);
+    exchange(&mut protection, &lost(), now);
     protection.count(0);
     let later = now + MINUTE;
     assert_eq!(protection.step(later), Step::Ask(Request::Release));
@@ -128,8 +134,8 @@ fn nothing_is_released_that_was_refused_and_everything_that_may_be_on() {
 fn a_renewal_that_fails_looks_again_before_the_next_one() {
     let (mut protection, now) = protected();
     let due = now + 20 * MINUTE;
-    protection.answered(asked(&mut protection, due), &ON, due);
-    protection.answered(asked(&mut protection, due), &lost(), due);
+    exchange(&mut protection, &ON, due);
+    exchange(&mut protection, &lost(), due);
     assert!(protection.is_on(), "its first hour is not over");
     let again = due + Duration::from_secs(5);
     assert_eq!(protection.step(again), Step::Ask(Request::Look));
@@ -140,7 +146,7 @@ fn a_renewal_that_fails_looks_again_before_the_next_one() {
 #[test]
 fn an_answer_that_says_the_opposite_is_a_failure() {
     let (mut protection, now) = with(1);
-    protection.answered(asked(&mut protection, now), &OFF, now);
+    exchange(&mut protection, &OFF, now);
     assert!(!protection.is_on());
     assert_eq!(protection.step(now), Step::Wait(Some(now + Duration::from_secs(5))));
 }
