@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{HttpResponse, http::StatusCode, web::Bytes, web::Data};
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+    web::{Bytes, Data},
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -72,6 +76,13 @@ pub(super) async fn cancel(state: Data<State>) -> Result<HttpResponse, Refused> 
     })?;
     tracing::warn!("an operator takes the drain back: new calls are taken");
     Ok(answer(StatusCode::OK, &state, drain))
+}
+
+/// Whatever else is asked of it.
+pub(super) fn wrong_method() -> Refused {
+    let (status, code) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+    let message = "a drain is looked at with GET, ordered with POST, taken back with DELETE";
+    Refused::new(status, code, message).with_header(header::ALLOW, "GET, POST, DELETE")
 }
 
 fn read(body: &[u8]) -> Result<Wish, Refused> {

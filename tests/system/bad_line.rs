@@ -2,7 +2,7 @@
 //! between the server and the model. The call goes on or is come back to, not a sample of the
 //! caller's is lost but on its way at a reset, and neighbours notice nothing.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use futures::future::{join, join_all};
 use voice_emulator::EmulatorConfig;
@@ -23,16 +23,19 @@ const LOSSY: Weather = Weather {
     bytes_per_second: None,
 };
 
-/// A thin one: a little more than a call needs.
+/// One that is far away; how much it carries is said by the case.
 const NARROW: Weather = Weather {
     delay: Duration::from_millis(80),
     jitter: Duration::from_millis(10),
     loss: 0,
-    bytes_per_second: Some(60_000),
+    bytes_per_second: None,
 };
 
-const CLEAR: Weather =
-    Weather { delay: Duration::ZERO, jitter: Duration::ZERO, loss: 0, bytes_per_second: None };
+/// A little more than a caller's line needs in the direction that carries more: 48,000 bytes.
+const CALLERS_LINE: u64 = 60_000;
+
+/// The same of the model's: audio is text there, a third longer, in signed frames.
+const MODELS_LINE: u64 = 100_000;
 
 /// What happens to a line in the middle of a sentence.
 #[derive(Debug, Clone, Copy)]
@@ -48,19 +51,21 @@ struct Case {
     mishap: Mishap,
 }
 
-fn cases() -> Vec<Case> {
+/// On a line that carries so many bytes a second when it is narrow.
+fn cases(narrow: u64) -> Vec<Case> {
     let stall = |name, seconds| Case {
         name,
-        weather: CLEAR,
+        weather: Weather::default(),
         mishap: Mishap::Stall(Duration::from_secs(seconds)),
     };
+    let narrow = Weather { bytes_per_second: Some(narrow), ..NARROW };
     vec![
         Case { name: "five percent lost", weather: LOSSY, mishap: Mishap::Nothing },
-        Case { name: "a narrow line", weather: NARROW, mishap: Mishap::Nothing },
+        Case { name: "a narrow line", weather: narrow, mishap: Mishap::Nothing },
         stall("a stall of one second", 1),
         stall("a stall of five seconds", 5),
         stall("a stall of thirty seconds", 30),
-        Case { name: "a reset", weather: CLEAR, mishap: Mishap::Reset },
+        Case { name: "a reset", weather: Weather::default(), mishap: Mishap::Reset },
         Case { name: "a reset on a lossy line", weather: LOSSY, mishap: Mishap::Reset },
     ]
 }
@@ -77,16 +82,22 @@ fn settings(config: &mut ServerConfig, emulator: &mut EmulatorConfig) {
     config.engine.greeting_delay = None;
     config.engine.idle_timeout = None;
     config.engine.resume_window = Some(Duration::from_secs(30));
+    // It is the line that is bad here, and not the machine.
+    config.engine.probe_interval = Duration::from_secs(60);
     emulator.record.audio_bytes = usize::MAX;
     emulator.record.closed_sessions = usize::MAX;
 }
 
-/// Three questions; in the middle of the second one it happens. Answers how long the caller waited
-/// for each answer.
-async fn talk(phone: &mut Phone, line: &FaultProxy, mishap: Mishap) -> [Duration; 3] {
-    let sentence = speech::samples("Good morning, I would like to know how this works.");
+/// Three questions; in the middle of the second one it happens. A hole in a sentence may be taken for
+/// its end: then each part is answered. Answers how long the caller waited for each answer.
+async fn talk(
+    phone: &mut Phone,
+    line: &FaultProxy,
+    sentence: &[i16],
+    mishap: Mishap,
+) -> [Duration; 3] {
     phone.pause(300).await;
-    let before = phone.ask(&sentence, ANSWER).await;
+    let before = phone.ask(sentence, ANSWER).await;
     phone.pause(300).await;
     let (first, second) = sentence.split_at(sentence.len() / 2);
     phone.say(first).await;
@@ -95,9 +106,9 @@ async fn talk(phone: &mut Phone, line: &FaultProxy, mishap: Mishap) -> [Duration
         Mishap::Stall(time) => line.stall(time),
         Mishap::Reset => line.reset(),
     }
-    let during = phone.ask(second, ANSWER).await;
-    phone.pause(300).await;
-    let after = phone.ask(&sentence, ANSWER).await;
+    let stall = if let Mishap::Stall(time) = mishap { time.as_millis() as usize } else { 0 };
+    let during = phone.ask_and_rest(second, stall + 5_000).await;
+    let after = phone.ask(sentence, ANSWER).await;
     [before, during, after]
 }
 
@@ -106,7 +117,8 @@ fn judge(case: &Case, bench: &Bench, (said, record): &(Vec<i16>, Record), waits:
     let name = case.name;
     let fate = record.fate(said, &bench.observer().sessions());
     println!("{name}: waited {waits:.2?} for the answers; {:?}; {fate:?}", record.returns);
-    assert_eq!(record.answers(ANSWER), 3, "{name}: each question is answered once");
+    let turns = (record.lines("user"), record.lines("assistant"));
+    assert!(turns.0 == turns.1 && turns.0 >= 3, "{name}: each is answered once: {turns:?}");
     assert_eq!(record.count("session_start"), 1, "{name}");
     assert_eq!(record.count("error"), 0, "{name}");
     assert!(said.len() - fate.heard < 48_000, "{name}: {} of {}", fate.heard, said.len());
@@ -118,35 +130,45 @@ fn judge(case: &Case, bench: &Bench, (said, record): &(Vec<i16>, Record), waits:
     assert!(fate.lost < 16_000, "{name}: {fate:?}");
 }
 
+fn sentence() -> Vec<i16> {
+    speech::without_a_pause("Good morning, I would like to know how this works.")
+}
+
 #[actix_web::test]
 async fn a_bad_line_to_the_caller_costs_time_and_no_word() {
+    let sentence = &sentence();
     let bench = house().bench(&script(), settings).await;
     let address = bench.server.addr();
-    let cases = cases();
+    let cases = cases(CALLERS_LINE);
+    let over = &Cell::new(false);
     let calls = cases.iter().zip(1_u64..).map(|(case, seed)| async move {
         let line = FaultProxy::start(address, case.weather, seed).await;
         let url = format!("ws://{}/sonic", line.addr());
-        let mut phone = Phone::call(&url, &format!("caller {seed}")).await;
-        let waits = talk(&mut phone, &line, case.mishap).await;
-        let resets = matches!(case.mishap, Mishap::Reset);
+        let mut phone = Phone::call(&url, case.name).await;
+        let waits = talk(&mut phone, &line, sentence, case.mishap).await;
         let record = phone.hang_up().await;
         let codes: Vec<u16> = record.1.returns.iter().map(|back| back.code).collect();
+        let resets = matches!(case.mishap, Mishap::Reset);
         assert_eq!(codes, if resets { vec![0] } else { vec![] }, "{}", case.name);
         assert_eq!(line.lost_segments() > 0, case.weather.loss > 0, "{}", case.name);
         (record, waits)
     });
+    let calls = async {
+        let calls = join_all(calls).await;
+        over.set(true);
+        calls
+    };
     // Somebody on a good line, as long as all the others talk.
     let neighbour = async {
         let mut phone = Phone::call(&bench.sonic(""), "the neighbour").await;
-        let sentence = speech::samples("Thank you, go on.");
         let mut waits = Vec::new();
-        while waits.len() < 10 {
-            waits.push(phone.ask(&sentence, ANSWER).await);
+        while !over.get() {
+            waits.push(phone.ask(sentence, ANSWER).await);
             phone.pause(300).await;
         }
         (phone.hang_up().await, waits)
     };
-    let (calls, ((said, neighbour), waits)) = join(join_all(calls), neighbour).await;
+    let (calls, ((said, neighbour), waits)) = join(calls, neighbour).await;
     for (case, (record, waits)) in cases.iter().zip(&calls) {
         judge(case, &bench, record, *waits);
     }
@@ -154,17 +176,20 @@ async fn a_bad_line_to_the_caller_costs_time_and_no_word() {
     println!("the neighbour waited {slowest:.2?} at most, of {} answers", waits.len());
     assert_eq!(neighbour.fate(&said, &bench.observer().sessions()).lost, 0);
     assert!(neighbour.returns.is_empty());
-    assert!(slowest < Duration::from_secs(5), "{waits:?}");
+    // Far less than the longest stall, and more than a busy machine takes.
+    assert!(slowest < Duration::from_secs(10), "{waits:?}");
     bench.finish().await;
 }
 
 #[actix_web::test]
 async fn a_bad_line_to_the_model_costs_time_and_no_word() {
-    let cases = cases();
+    let sentence = &sentence();
+    let cases = cases(MODELS_LINE);
     let calls = cases.iter().zip(1_u64..).map(|(case, seed)| async move {
-        let (bench, line) = house().bench_over((case.weather, seed), &script(), settings).await;
-        let mut phone = Phone::call(&bench.sonic(""), "the caller").await;
-        let waits = talk(&mut phone, &line, case.mishap).await;
+        let weather = (case.weather, seed);
+        let (bench, line) = house().bench_over(weather, &script(), settings).await;
+        let mut phone = Phone::call(&bench.sonic(""), case.name).await;
+        let waits = talk(&mut phone, &line, sentence, case.mishap).await;
         let record = phone.hang_up().await;
         bench.is_clean().await;
         let meters = bench.meters();

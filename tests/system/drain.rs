@@ -93,8 +93,8 @@ async fn a_deadline_sends_calls_away_in_good_time() {
     let told = caller.message("draining").await["deadlineMs"].as_u64().expect("a deadline");
     assert!((2_500..=3_000).contains(&told), "{told} ms");
     // A call that is quiet goes as soon as it is asked to.
-    let asked = caller.message("draining").await;
-    assert_eq!(asked["deadlineMs"], 500);
+    let asked = caller.message("draining").await["deadlineMs"].as_u64().expect("a deadline");
+    assert!((300..=500).contains(&asked), "{asked} ms");
     assert!(begin.elapsed() >= Duration::from_millis(1_900), "{:?}", begin.elapsed());
     assert_eq!(caller.closed().await.0, 1012);
     eventually("the end", || bench.server.registry().active() == 0).await;
@@ -113,7 +113,7 @@ async fn what_an_operator_cannot_mean_is_refused_and_changes_nothing() {
         let (status, error) = ask(port(&bench), "POST", body).await;
         assert_eq!((status, error["error"]["code"].as_str()), (400, Some("bad_order")), "{body}");
     }
-    assert_eq!(ask(port(&bench), "PUT", "").await.0, 404);
+    assert_eq!(ask(port(&bench), "PUT", "").await.0, 405);
     assert_eq!(ready(&bench).await.0, 200);
     bench.finish().await;
 }

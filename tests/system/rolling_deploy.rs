@@ -41,6 +41,8 @@ struct Call {
 /// What all callers share.
 struct Noon {
     url: String,
+    /// What everybody says.
+    sentence: Vec<i16>,
     over: AtomicBool,
     talking: AtomicUsize,
 }
@@ -48,7 +50,6 @@ struct Noon {
 /// One person, who talks until it is over. Whoever is patient stays until he is sent to another
 /// task; the others hang up in their own time, and call again.
 async fn person(number: usize, noon: Arc<Noon>) -> Vec<Call> {
-    let sentence = speech::samples("Good morning, I would like to know how this works.");
     let mut dice = Dice::of(number as u64);
     let mut calls = Vec::new();
     let patient = number.is_multiple_of(2);
@@ -60,7 +61,7 @@ async fn person(number: usize, noon: Arc<Noon>) -> Vec<Call> {
         phone.pause(1_500).await;
         let mut asked = 0;
         loop {
-            phone.ask(&sentence, ANSWER).await;
+            phone.ask(&noon.sentence, ANSWER).await;
             asked += 1;
             phone.pause(300 + dice.roll(1_200) as usize).await;
             let had_enough = !patient && phone.is_told_of_the_drain();
@@ -152,6 +153,7 @@ async fn forty_people_talk_on_while_every_task_is_replaced() {
     }
     let noon = Arc::new(Noon {
         url: balancer.sonic(),
+        sentence: speech::without_a_pause("Good morning, I would like to know how this works."),
         over: AtomicBool::new(false),
         talking: AtomicUsize::new(0),
     });

@@ -150,16 +150,16 @@ impl Caller {
 
     /// The next thing, whatever it is.
     pub(crate) async fn next(&mut self) -> Seen {
-        self.next_within(DEADLINE).await
+        let seen = self.next_within(DEADLINE).await;
+        seen.unwrap_or_else(|| panic!("nothing came; seen so far:\n{}", self.story()))
     }
 
-    /// The next thing, for which a test may have to wait longer.
-    pub(crate) async fn next_within(&mut self, deadline: Duration) -> Seen {
-        let seen = tokio::time::timeout(deadline, self.incoming.recv()).await;
-        let seen = seen.unwrap_or_else(|_| panic!("nothing came; seen so far:\n{}", self.story()));
+    /// The next thing, if it comes in time.
+    pub(crate) async fn next_within(&mut self, deadline: Duration) -> Option<Seen> {
+        let seen = tokio::time::timeout(deadline, self.incoming.recv()).await.ok()?;
         let seen = seen.unwrap_or(Seen::Closed(0, "the connection ended before".into()));
         self.log.push(seen.clone());
-        seen
+        Some(seen)
     }
 
     /// Reads on until a message fits; other things are logged.

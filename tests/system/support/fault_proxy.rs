@@ -143,9 +143,10 @@ async fn connect(client: TcpStream, line: Arc<Shared>, seed: u64) {
         _ = resets.changed() => true,
     };
     if was_reset {
-        for half in [&to_client, &to_server] {
+        for half in [to_client, to_server] {
             // Without it the kernel would still deliver what it holds, and then a tidy end.
             let _ = half.as_ref().set_zero_linger();
+            half.forget();
         }
     }
 }
@@ -195,6 +196,8 @@ async fn deliver(
     line: &Shared,
 ) {
     let stalled = line.stalled.subscribe();
+    // When a narrow line has carried what it was given; late timers must not make it narrower.
+    let mut free = Instant::now();
     while let Some((at, segment)) = receiver.recv().await {
         tokio::time::sleep_until(at).await;
         loop {
@@ -206,7 +209,8 @@ async fn deliver(
         }
         if let Some(rate) = line.weather.bytes_per_second {
             let time = Duration::from_secs_f64(segment.len() as f64 / rate as f64);
-            tokio::time::sleep(time).await;
+            free = free.max(at) + time;
+            tokio::time::sleep_until(free).await;
         }
         if sink.write_all(&segment).await.is_err() {
             return receiver.close();

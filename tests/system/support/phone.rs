@@ -3,7 +3,7 @@
 //! then.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -69,7 +69,9 @@ pub(crate) struct Phone {
     last_seq: u64,
     heard_bytes: usize,
     messages: Vec<Value>,
-    pub(crate) returns: Vec<Return>,
+    returns: Vec<Return>,
+    /// When the last line was complete that was not cut.
+    last_line: Instant,
 }
 
 impl Phone {
@@ -108,6 +110,7 @@ impl Phone {
             heard_bytes: 0,
             messages: Vec::new(),
             returns: Vec::new(),
+            last_line: Instant::now(),
         };
         let config = json!({ "systemPrompt": phone.name });
         phone.caller.configure(config).await;
@@ -125,7 +128,10 @@ impl Phone {
         loop {
             tokio::select! {
                 () = &mut saying => return,
-                seen = self.caller.next_within(DEADLINE) => { self.take(seen).await; }
+                seen = self.caller.next_within(DEADLINE) => {
+                    let seen = seen.unwrap_or_else(|| self.complain("anything at all"));
+                    self.take(seen).await;
+                }
             }
         }
     }
@@ -135,12 +141,25 @@ impl Phone {
         self.say(&vec![0; ms * 16]).await;
     }
 
-    /// Says something and waits until it is answered; answers how long it waited.
+    /// Says something and waits until it is answered, which may be before the last breath of it;
+    /// answers how long it waited.
     pub(crate) async fn ask(&mut self, pcm: &[i16], answer: &str) -> Duration {
+        let before = self.messages.len();
         self.say(pcm).await;
         let asked = Instant::now();
-        self.until("an answer", |m| is_final(m, answer)).await;
+        if !self.messages[before..].iter().any(|message| is_final(message, answer)) {
+            self.until("an answer", |message| is_final(message, answer)).await;
+        }
         asked.elapsed()
+    }
+
+    /// Says something, and then nothing for so long; answers how long it waited for the last answer
+    /// that came meanwhile.
+    pub(crate) async fn ask_and_rest(&mut self, pcm: &[i16], ms: usize) -> Duration {
+        self.say(pcm).await;
+        let asked = Instant::now();
+        self.pause(ms).await;
+        self.last_line.saturating_duration_since(asked)
     }
 
     /// Hangs up when all that was said has arrived; returns what was said.
@@ -171,15 +190,19 @@ impl Phone {
     pub(crate) async fn until(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let begin = Instant::now();
         loop {
-            let late = begin.elapsed() > DEADLINE;
-            assert!(!late, "{} waits for {what}:\n{}", self.name, self.caller.story());
-            let seen = self.caller.next_within(DEADLINE).await;
+            let left = DEADLINE.saturating_sub(begin.elapsed());
+            let seen = self.caller.next_within(left).await;
+            let seen = seen.unwrap_or_else(|| self.complain(what));
             if let Some(message) = self.take(seen).await
                 && fits(&message)
             {
                 return message;
             }
         }
+    }
+
+    fn complain(&self, what: &str) -> ! {
+        panic!("{} has waited long enough for {what}:\n{}", self.name, self.caller.story())
     }
 
     /// Keeps what was seen; comes back where the connection is over.
@@ -191,6 +214,9 @@ impl Phone {
             }
             Seen::Message(message) => {
                 self.last_seq = message["seq"].as_u64().unwrap_or(self.last_seq);
+                if is_line(&message, "assistant") {
+                    self.last_line = Instant::now();
+                }
                 self.messages.push(message.clone());
                 Some(message)
             }
@@ -236,7 +262,9 @@ impl Phone {
             }
         }
         let hello = self.caller.next_within(DEADLINE).await;
-        let Seen::Message(hello) = hello else { panic!("{} is greeted with {hello:?}", self.name) };
+        let Some(Seen::Message(hello)) = hello else {
+            panic!("{} is greeted with {hello:?}", self.name)
+        };
         assert_eq!(hello["resumed"], true, "{} got another call: {hello}", self.name);
         self.last_seq = hello["seq"].as_u64().unwrap_or(0).max(self.last_seq);
         self.messages.push(hello);
@@ -254,13 +282,14 @@ impl Phone {
     }
 }
 
-/// Whether a message is this line of the assistant's, complete.
+/// Whether a message is a line of this speaker's, complete.
+fn is_line(message: &Value, role: &str) -> bool {
+    message["type"] == "transcript" && message["role"] == role && message["isFinal"] == true
+}
+
+/// Whether a message is this line of the assistant's, complete and not cut.
 fn is_final(message: &Value, text: &str) -> bool {
-    message["type"] == "transcript"
-        && message["role"] == "assistant"
-        && message["isFinal"] == true
-        && message["interrupted"] != true
-        && message["text"] == text
+    is_line(message, "assistant") && message["interrupted"] != true && message["text"] == text
 }
 
 /// What a phone has seen of a call that is over.
@@ -274,6 +303,12 @@ impl Record {
     /// How often the assistant said this.
     pub(crate) fn answers(&self, text: &str) -> usize {
         self.messages.iter().filter(|message| is_final(message, text)).count()
+    }
+
+    /// How many lines there are of a speaker's, those that were cut included.
+    pub(crate) fn lines(&self, role: &str) -> usize {
+        let lines = self.messages.iter().filter(|message| is_line(message, role));
+        lines.map(|message| message["id"].to_string()).collect::<BTreeSet<_>>().len()
     }
 
     /// How many messages of a type came.
