@@ -107,6 +107,7 @@ fn emulate(args: EmulatorArgs) -> anyhow::Result<ExitCode> {
         "endpoint": emulator.endpoint(),
         "tlsEndpoint": emulator.tls_endpoint(),
         "caFile": ca_file,
+        "ecsAgentUri": emulator.agent_uri(),
     });
     say(&line.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

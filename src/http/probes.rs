@@ -110,3 +110,21 @@ pub(super) async fn metrics(state: Data<State>) -> impl Responder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_named_and_none_hides_another() {
+        let well =
+            || Facts { draining: false, full: false, catalog_refused: false, credentials: true };
+        assert!(reasons(well()).is_empty());
+        assert_eq!(reasons(Facts { draining: true, ..well() }), ["draining"]);
+        assert_eq!(reasons(Facts { full: true, ..well() }), ["full"]);
+        assert_eq!(reasons(Facts { catalog_refused: true, ..well() }), ["invalid_catalog"]);
+        assert_eq!(reasons(Facts { credentials: false, ..well() }), ["no_credentials"]);
+        let ill = Facts { draining: true, full: true, catalog_refused: true, credentials: false };
+        assert_eq!(reasons(ill).len(), 4);
+    }
+}

@@ -107,7 +107,7 @@ async fn talk(
         Mishap::Reset => line.reset(),
     }
     let stall = if let Mishap::Stall(time) = mishap { time.as_millis() as usize } else { 0 };
-    let during = phone.ask_and_rest(second, stall + 5_000).await;
+    let during = phone.ask_and_rest(second, stall + 1_000).await;
     let after = phone.ask(sentence, ANSWER).await;
     [before, during, after]
 }
@@ -118,7 +118,8 @@ fn judge(case: &Case, bench: &Bench, (said, record): &(Vec<i16>, Record), waits:
     let fate = record.fate(said, &bench.observer().sessions());
     println!("{name}: waited {waits:.2?} for the answers; {:?}; {fate:?}", record.returns);
     let turns = (record.lines("user"), record.lines("assistant"));
-    assert!(turns.0 == turns.1 && turns.0 >= 3, "{name}: each is answered once: {turns:?}");
+    let answered = turns.0 == turns.1 && turns.0 >= 3;
+    assert!(answered, "{name}: each is answered once: {turns:?}\n{}", record.story());
     assert_eq!(record.count("session_start"), 1, "{name}");
     assert_eq!(record.count("error"), 0, "{name}");
     assert!(said.len() - fate.heard < 48_000, "{name}: {} of {}", fate.heard, said.len());

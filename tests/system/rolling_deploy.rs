@@ -16,7 +16,10 @@ use std::{
 
 use futures::{SinkExt, StreamExt};
 use serde_json::json;
-use tokio_tungstenite::{connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{self, Message},
+};
 use voice_emulator::{Emulator, EmulatorConfig, script::Scenario};
 
 use crate::support::{
@@ -30,6 +33,9 @@ use crate::support::{
 const CALLERS: usize = 40;
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const ANSWER: &str = "I see.";
+
+/// How long calls get to end by themselves; 3,600 seconds in production.
+const DEREGISTRATION_DELAY: Duration = Duration::from_secs(10);
 
 /// A call that is over: what was said, and what was seen; how many questions were asked.
 struct Call {
@@ -52,7 +58,8 @@ struct Noon {
 async fn person(number: usize, noon: Arc<Noon>) -> Vec<Call> {
     let mut dice = Dice::of(number as u64);
     let mut calls = Vec::new();
-    let patient = number.is_multiple_of(2);
+    // They come in turns to two tasks: some of either kind to each.
+    let patient = number % 4 < 2;
     while !noon.over.load(Ordering::Relaxed) {
         let name = format!("caller {number}-{}", calls.len());
         let mut phone = Phone::call(&noon.url, &name).await;
@@ -89,20 +96,29 @@ async fn visitor(noon: Arc<Noon>) -> (usize, Vec<String>) {
                 let goodbye = async { while let Some(Ok(_)) = socket.next().await {} };
                 let _ = tokio::time::timeout(DEADLINE, goodbye).await;
             }
-            Err(error) => refusals.push(error.to_string()),
+            // Its body says whose refusal it is.
+            Err(error) => refusals.push(match error {
+                tungstenite::Error::Http(answer) => {
+                    let body = answer.body().as_deref().unwrap_or_default();
+                    format!("{}: {}", answer.status(), String::from_utf8_lossy(body))
+                }
+                other => other.to_string(),
+            }),
         }
     }
     (let_in, refusals)
 }
 
-/// Waits until a task has at most so many calls.
-async fn at_most(task: &Task, calls: u64) {
-    let fewer = async {
-        while task.metric("voice_s2s_active_calls").await > calls {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+/// Waits until a task has no call, but no longer than the load balancer would.
+async fn deregistered(task: &Task) -> u64 {
+    let begin = Instant::now();
+    loop {
+        let calls = task.metric("voice_s2s_active_calls").await;
+        if calls == 0 || begin.elapsed() > DEREGISTRATION_DELAY {
+            return calls;
         }
-    };
-    tokio::time::timeout(DEADLINE, fewer).await.expect("calls end by themselves");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// SIGTERM; the task must end in order, within what ECS gives it.
@@ -175,8 +191,8 @@ async fn forty_people_talk_on_while_every_task_is_replaced() {
         let calls = task.metric("voice_s2s_active_calls").await;
         balancer.deregister(old).await;
         crate::drain::drain(task.port, json!({})).await;
-        at_most(&task, calls.div_ceil(2) + 1).await;
-        let left = task.metric("voice_s2s_active_calls").await;
+        let left = deregistered(&task).await;
+        assert!(0 < left && left < calls, "{left} of {calls} calls are left");
         let took = terminate(task).await;
         balancer.forget(old).await;
         println!(
@@ -231,7 +247,7 @@ async fn forty_people_talk_on_while_every_task_is_replaced() {
         calls.len()
     );
     for task in tasks {
-        at_most(&task, 0).await;
+        assert_eq!(deregistered(&task).await, 0);
         terminate(task).await;
     }
     model.shutdown();

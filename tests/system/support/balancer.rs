@@ -37,7 +37,7 @@ impl Balancer {
         let mut config = format!(
             "global\n stats socket {} mode 600 level admin\n\
              defaults\n mode http\n timeout connect 1s\n timeout client 60s\n timeout server 60s\n \
-             timeout tunnel 1h\n retries 5\n option redispatch 1\n \
+             timeout check 5s\n timeout tunnel 1h\n retries 5\n option redispatch 1\n \
              retry-on conn-failure empty-response 503\n\
              frontend web\n bind 127.0.0.1:{port}\n default_backend tasks\n\
              backend tasks\n balance leastconn\n option httpchk GET /ready\n",

@@ -153,19 +153,34 @@ impl Phone {
         asked.elapsed()
     }
 
-    /// Says something, and then nothing for so long; answers how long it waited for the last answer
-    /// that came meanwhile.
+    /// Says something, and then nothing for so long at least, and until it was answered and nobody
+    /// has said anything for three seconds; answers how long it waited for the last answer.
     pub(crate) async fn ask_and_rest(&mut self, pcm: &[i16], ms: usize) -> Duration {
+        let before = self.messages.len();
         self.say(pcm).await;
         let asked = Instant::now();
         self.pause(ms).await;
-        self.last_line.saturating_duration_since(asked)
+        loop {
+            let answered = self.messages[before..].iter().any(|m| is_line(m, "assistant"));
+            if answered && self.last_line.elapsed() > Duration::from_secs(3) {
+                return self.last_line.saturating_duration_since(asked);
+            }
+            if asked.elapsed() > DEADLINE {
+                self.complain("an answer");
+            }
+            self.pause(500).await;
+        }
     }
 
     /// Hangs up when all that was said has arrived; returns what was said.
     pub(crate) async fn hang_up(mut self) -> (Vec<i16>, Record) {
-        self.caller.send(json!({"type": "ping"})).await;
-        self.message("pong").await;
+        // A connection that ends just now takes the question with it.
+        let mut asked_with = usize::MAX;
+        while asked_with != self.returns.len() {
+            asked_with = self.returns.len();
+            self.caller.send(json!({"type": "ping"})).await;
+            while asked_with == self.returns.len() && !self.hears("pong").await {}
+        }
         let said = self.line.said();
         self.line.end();
         let Self { name, messages, returns, .. } = self;
@@ -184,6 +199,13 @@ impl Phone {
     /// Reads on until a message of this type.
     pub(crate) async fn message(&mut self, kind: &str) -> Value {
         self.until(kind, |message| message["type"] == kind).await
+    }
+
+    /// Whether the next thing is a message of this type.
+    async fn hears(&mut self, kind: &str) -> bool {
+        let seen = self.caller.next_within(DEADLINE).await;
+        let seen = seen.unwrap_or_else(|| self.complain(kind));
+        self.take(seen).await.is_some_and(|message| message["type"] == kind)
     }
 
     /// Reads on until a message fits.
@@ -309,6 +331,18 @@ impl Record {
     pub(crate) fn lines(&self, role: &str) -> usize {
         let lines = self.messages.iter().filter(|message| is_line(message, role));
         lines.map(|message| message["id"].to_string()).collect::<BTreeSet<_>>().len()
+    }
+
+    /// What was said by whom and when, for a failing test.
+    pub(crate) fn story(&self) -> String {
+        let lines = self.messages.iter().filter(|m| m["type"] == "transcript");
+        let line = |m: &Value| {
+            format!(
+                "  {} {} {}: {} final {} cut {}\n",
+                m["timestamp"], m["id"], m["role"], m["text"], m["isFinal"], m["interrupted"]
+            )
+        };
+        lines.map(line).collect()
     }
 
     /// How many messages of a type came.
