@@ -20,19 +20,26 @@ use tokio_tungstenite::{
     connect_async,
     tungstenite::{self, Message},
 };
-use voice_emulator::{Emulator, EmulatorConfig, script::Scenario};
+use voice_emulator::{
+    ACCESS_KEY_ID, Emulator, EmulatorConfig, RecordLimits, SECRET_ACCESS_KEY, SessionSnapshot,
+    script::Scenario,
+};
 
 use crate::support::{
     DEADLINE, Dice, House, Phone, TRANSFER, Task,
     balancer::Balancer,
+    eventually,
     outside::{start_redis, tools},
-    phone::Record,
+    phone::{Record, Return},
     puppet, speech,
 };
 
 const CALLERS: usize = 40;
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const ANSWER: &str = "I see.";
+
+/// Samples of a frame of the microphone's.
+const FRAME_SAMPLES: usize = 1_024;
 
 /// How long calls get to end by themselves; 3,600 seconds in production.
 const DEREGISTRATION_DELAY: Duration = Duration::from_secs(10);
@@ -129,38 +136,83 @@ async fn terminate(task: Task) -> Duration {
     begin.elapsed()
 }
 
+/// One stand-in for all tasks. It keeps all that it hears.
+fn model() -> Emulator {
+    let script =
+        puppet(&format!(r#"{{ "when": {{ "any": true }}, "do": [{{ "say": "{ANSWER}" }}] }}"#));
+    let keep_all = RecordLimits {
+        audio_bytes: usize::MAX,
+        closed_sessions: usize::MAX,
+        ..RecordLimits::default()
+    };
+    let config = EmulatorConfig {
+        scenario: Scenario::parse(&script).expect("the script").into(),
+        record: keep_all,
+        // The machine is busy enough.
+        verify_signatures: false,
+        ..EmulatorConfig::default()
+    };
+    Emulator::start(config).expect("the stand-in")
+}
+
+/// The settings of every task.
+fn settings(model: &Emulator, house: &House, store: &str) -> Vec<(&'static str, String)> {
+    let folder = |name| house.path(name).display().to_string();
+    vec![
+        ("SONIC_BACKEND", "bedrock".to_owned()),
+        ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", model.endpoint()),
+        ("NOVA_AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+        ("NOVA_AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
+        ("SESSION_STORE", store.to_owned()),
+        ("SESSION_STORE_KEY", KEY.to_owned()),
+        ("TOOLS_DIR", folder("tools")),
+        ("WORKFLOWS_DIR", folder("workflows")),
+        ("PROMPTS_DIR", folder("prompts")),
+        ("SESSION_LOG", "off".to_owned()),
+        ("WORKERS", "1".to_owned()),
+    ]
+}
+
+/// What the calls that are over have in common, and the figures.
+fn judge(calls: &[Call], sessions: &[SessionSnapshot]) {
+    let (mut returns, mut lost, mut longest, mut slowest) = (0, 0, 0, Duration::ZERO);
+    for Call { said, record, asked } in calls {
+        let story = || record.story();
+        assert_eq!(record.answers(ANSWER), *asked, "each is answered once:\n{}", story());
+        assert_eq!((record.count("session_start"), record.count("error")), (1, 0), "{}", story());
+        let fate = record.fate(said, sessions);
+        assert!(said.len() - fate.heard < 48_000, "{} of {}", fate.heard, said.len());
+        for back in &record.returns {
+            assert_eq!((back.code, back.refused), (1012, 0), "{back:?}");
+            slowest = slowest.max(back.took);
+        }
+        for &(from, to) in &fate.gaps {
+            // What was said between the last that the old task heard and its close frame.
+            let on_its_way =
+                |back: &Return| from + 16_000 > back.at && to <= back.at + 2 * FRAME_SAMPLES;
+            let window = record.returns.iter().any(on_its_way);
+            assert!(window, "{from}..{to} is lost, and {:?}", record.returns);
+            longest = longest.max(to - from);
+        }
+        lost += fate.lost;
+        returns += record.returns.len();
+    }
+    assert!(returns >= CALLERS / 2, "{returns} returns");
+    println!(
+        "{} calls, {returns} went on at another task within {slowest:.2?}; lost {lost} samples in \
+         all, {longest} in one piece",
+        calls.len()
+    );
+}
+
 #[actix_web::test]
 async fn forty_people_talk_on_while_every_task_is_replaced() {
     let Some((haproxy, redis_server)) = tools() else { return };
     let (_redis, store) = start_redis(&redis_server).await;
     let balancer = Balancer::start(&haproxy).await;
-    let house = House::new(&[TRANSFER]);
-    let script =
-        puppet(&format!(r#"{{ "when": {{ "any": true }}, "do": [{{ "say": "{ANSWER}" }}] }}"#));
-    let mut model = EmulatorConfig::default();
-    model.scenario = Scenario::parse(&script).expect("the script").into();
-    model.record.audio_bytes = usize::MAX;
-    model.record.closed_sessions = usize::MAX;
-    // The machine is busy enough.
-    model.verify_signatures = false;
-    let keys = model.credentials.clone();
-    let model = Emulator::start(model).expect("the stand-in");
-    let endpoint = model.endpoint();
-    let folder = |name| house.path(name).display().to_string();
-    let (tools_dir, workflows, prompts) = (folder("tools"), folder("workflows"), folder("prompts"));
-    let settings = [
-        ("SONIC_BACKEND", "bedrock"),
-        ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &*endpoint),
-        ("NOVA_AWS_ACCESS_KEY_ID", &*keys.access_key_id),
-        ("NOVA_AWS_SECRET_ACCESS_KEY", &*keys.secret_access_key),
-        ("SESSION_STORE", &*store),
-        ("SESSION_STORE_KEY", KEY),
-        ("TOOLS_DIR", &*tools_dir),
-        ("WORKFLOWS_DIR", &*workflows),
-        ("PROMPTS_DIR", &*prompts),
-        ("SESSION_LOG", "off"),
-        ("WORKERS", "1"),
-    ];
+    let (model, house) = (model(), House::new(&[TRANSFER]));
+    let settings = settings(&model, &house, &store);
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut tasks = Vec::new();
     for slot in 0..2 {
         let task = Task::start(&settings).await;
@@ -174,39 +226,35 @@ async fn forty_people_talk_on_while_every_task_is_replaced() {
         talking: AtomicUsize::new(0),
     });
     let begin = Instant::now();
-    let people: Vec<_> =
-        (0..CALLERS).map(|number| tokio::spawn(person(number, noon.clone()))).collect();
+    let people = (0..CALLERS).map(|number| tokio::spawn(person(number, noon.clone())));
+    let people: Vec<_> = people.collect();
     let visitor = tokio::spawn(visitor(noon.clone()));
-    crate::support::eventually("all of them talk", || {
-        noon.talking.load(Ordering::Relaxed) == CALLERS
-    })
-    .await;
+    let all_talk = || noon.talking.load(Ordering::Relaxed) == CALLERS;
+    eventually("all of them talk", all_talk).await;
     println!("{:.1?}: {CALLERS} people talk", begin.elapsed());
 
     // In order.
-    for old in 0..2 {
+    for (slot, task) in tasks.iter_mut().enumerate() {
         let next = Task::start(&settings).await;
-        balancer.enter(2 + old, next.port).await;
-        let task = std::mem::replace(&mut tasks[old], next);
-        let calls = task.metric("voice_s2s_active_calls").await;
-        balancer.deregister(old).await;
-        crate::drain::drain(task.port, json!({})).await;
-        let left = deregistered(&task).await;
+        balancer.enter(2 + slot, next.port).await;
+        let old = std::mem::replace(task, next);
+        let calls = old.metric("voice_s2s_active_calls").await;
+        balancer.deregister(slot).await;
+        crate::drain::drain(old.port, json!({})).await;
+        let left = deregistered(&old).await;
         assert!(0 < left && left < calls, "{left} of {calls} calls are left");
-        let took = terminate(task).await;
-        balancer.forget(old).await;
-        println!(
-            "{:.1?}: a drained task: {calls} calls, {left} at SIGTERM, gone after {took:.1?}",
-            begin.elapsed()
-        );
+        let took = terminate(old).await;
+        balancer.forget(slot).await;
+        let now = begin.elapsed();
+        println!("{now:.1?}: drained {calls} calls; {left} left at SIGTERM, gone after {took:.1?}");
     }
     // By the signal alone.
-    for slot in 0..2 {
+    for (slot, task) in tasks.iter_mut().enumerate() {
         let next = Task::start(&settings).await;
         balancer.enter(slot, next.port).await;
-        let task = std::mem::replace(&mut tasks[slot], next);
-        let calls = task.metric("voice_s2s_active_calls").await;
-        let took = terminate(task).await;
+        let old = std::mem::replace(task, next);
+        let calls = old.metric("voice_s2s_active_calls").await;
+        let took = terminate(old).await;
         balancer.forget(2 + slot).await;
         println!("{:.1?}: SIGTERM with {calls} calls, gone after {took:.1?}", begin.elapsed());
     }
@@ -218,34 +266,8 @@ async fn forty_people_talk_on_while_every_task_is_replaced() {
     for person in people {
         calls.extend(person.await.expect("no panic"));
     }
-    let sessions = model.observer().sessions();
-    let (mut returns, mut lost, mut longest, mut slowest) = (0, 0, 0, Duration::ZERO);
-    for Call { said, record, asked } in &calls {
-        assert_eq!(record.answers(ANSWER), *asked, "each question is answered once");
-        assert_eq!((record.count("session_start"), record.count("error")), (1, 0));
-        let fate = record.fate(said, &sessions);
-        assert!(said.len() - fate.heard < 48_000, "{} of {}", fate.heard, said.len());
-        for &(from, to) in &fate.gaps {
-            // What was said between the server's last ear and the close frame.
-            let window =
-                record.returns.iter().any(|back| from + 16_000 > back.at && to <= back.at + 2_048);
-            assert!(window, "{from}..{to} is lost, and {:?}", record.returns);
-            longest = longest.max(to - from);
-        }
-        for back in &record.returns {
-            assert_eq!((back.code, back.refused), (1012, 0), "{back:?}");
-        }
-        lost += fate.lost;
-        returns += record.returns.len();
-        slowest = record.returns.iter().map(|back| back.took).fold(slowest, Duration::max);
-    }
-    assert!(returns >= CALLERS / 2, "{returns} returns");
-    println!(
-        "{:.1?}: {} calls, {returns} went on at another task within {slowest:.2?}; {let_in} visitors \
-         let in; lost {lost} samples in all, {longest} in one piece",
-        begin.elapsed(),
-        calls.len()
-    );
+    println!("{:.1?}: all have hung up; {let_in} visitors were let in", begin.elapsed());
+    judge(&calls, &model.observer().sessions());
     for task in tasks {
         assert_eq!(deregistered(&task).await, 0);
         terminate(task).await;
