@@ -13,7 +13,7 @@ use actix_web::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use voice_actors::{
     DrainState,
     drain::{CannotCancel, Cause, Leave, Order, Phase},
@@ -90,7 +90,9 @@ fn read(body: &[u8]) -> Result<Wish, Refused> {
     if body.is_empty() {
         return Ok(Wish::default());
     }
-    let wish: Wish = serde_json::from_slice(body).map_err(|error| {
+    // Through a map, because a struct may be written as an array as well.
+    let wish = serde_json::from_slice::<Map<String, Value>>(body);
+    let wish: Wish = wish.and_then(|map| serde_json::from_value(map.into())).map_err(|error| {
         bad(format!(
             "{error}; expected nothing, or an object such as {{\"leaveWithinSeconds\": 300, \
              \"exit\": true}}"

@@ -128,7 +128,11 @@ async fn protection_that_is_withdrawn_drains_the_task() {
     let agent = host.agent();
     let bench = bench(&host.agent_uri()).await;
     let mut caller = bench.greeted().await;
-    asked(agent, "protection", |requests| !requests.is_empty()).await;
+    // Not between a look and the renewal that follows it.
+    let before = agent.requests().len();
+    let renewed =
+        |requests: &[AgentRequest]| requests[before..].last().is_some_and(|last| last.body == ON);
+    asked(agent, "a renewal", renewed).await;
     // As whoever deploys does, before ECS replaces the task.
     agent.withdraw();
     assert!(caller.message("draining").await["deadlineMs"].is_null());

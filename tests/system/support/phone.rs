@@ -327,10 +327,13 @@ impl Record {
         self.messages.iter().filter(|message| is_final(message, text)).count()
     }
 
-    /// How many lines there are of a speaker's, those that were cut included.
-    pub(crate) fn lines(&self, role: &str) -> usize {
-        let lines = self.messages.iter().filter(|message| is_line(message, role));
-        lines.map(|message| message["id"].to_string()).collect::<BTreeSet<_>>().len()
+    /// How many lines there are of a speaker's: all of them, and those that were whole at some time.
+    pub(crate) fn lines(&self, role: &str) -> (usize, usize) {
+        let lines = || self.messages.iter().filter(|message| is_line(message, role));
+        let ids = |lines: &mut dyn Iterator<Item = &Value>| {
+            lines.map(|message| message["id"].to_string()).collect::<BTreeSet<_>>().len()
+        };
+        (ids(&mut lines()), ids(&mut lines().filter(|message| message["interrupted"] != true)))
     }
 
     /// What was said by whom and when, for a failing test.
