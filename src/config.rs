@@ -9,6 +9,7 @@ mod commands;
 mod emulator;
 mod langfuse;
 mod metrics;
+mod operations;
 mod store;
 mod survival;
 mod tools;
@@ -32,6 +33,9 @@ pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs, KeyArgs};
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
 pub use self::metrics::{MetricsArgs, MetricsSettings};
+pub use self::operations::{
+    OperationsArgs, OperationsSettings, ProtectionSettings, TaskProtection,
+};
 pub use self::store::StoreArgs;
 use self::survival::SurvivalArgs;
 pub use self::tools::ToolArgs;
@@ -163,9 +167,6 @@ pub struct ServeArgs {
     /// Who may come in.
     #[command(flatten)]
     pub access: AccessArgs,
-    /// Seconds that calls get to end after SIGTERM.
-    #[arg(long, env, default_value = "110", value_parser = seconds)]
-    pub shutdown_grace: Duration,
     /// Voice when neither client nor persona names one.
     #[arg(long, env)]
     pub default_voice: Option<String>,
@@ -214,6 +215,9 @@ pub struct ServeArgs {
     /// Metrics.
     #[command(flatten)]
     pub metrics: MetricsArgs,
+    /// What surrounds the process.
+    #[command(flatten)]
+    pub operations: OperationsArgs,
     /// Log format: `json`, `text`, or `auto` (text on a terminal, JSON otherwise).
     #[arg(long, env, value_enum, default_value = "auto")]
     pub log: LogFormat,
@@ -305,6 +309,8 @@ pub struct ServerConfig {
     pub archive: ArchiveSettings,
     /// What CloudWatch is told.
     pub metrics: MetricsSettings,
+    /// How the process is taken out of service.
+    pub operations: OperationsSettings,
     /// Who signs requests to AWS that the emulator does not answer.
     pub credentials: Credentials,
 }
@@ -358,6 +364,7 @@ impl Default for ServerConfig {
             transcription: TranscriptionSettings::default(),
             archive: ArchiveSettings::default(),
             metrics: MetricsSettings::default(),
+            operations: OperationsSettings::default(),
             credentials: Credentials::DefaultChain,
         }
     }
@@ -539,7 +546,8 @@ impl ServeArgs {
             sonic_open_deadline: self.sonic_open_deadline,
             sonic_max_unsent: self.sonic_max_unsent,
             engine,
-            shutdown_grace: self.shutdown_grace,
+            shutdown_grace: self.operations.shutdown_grace,
+            operations: self.operations.settings()?,
             store,
             tools,
             langfuse,

@@ -4,6 +4,7 @@
 
 mod api;
 mod door;
+mod drain;
 mod error;
 mod exposition;
 mod feedback;

@@ -11,6 +11,7 @@ pub mod erase;
 pub mod healthcheck;
 mod http;
 mod metrics;
+mod protection;
 mod reload;
 mod setup;
 pub mod shutdown;
@@ -36,6 +37,7 @@ use access::Access;
 use config::{BadSetting, ServerConfig};
 use http::{Exposition, State};
 use metrics::{Source, Teller};
+use protection::Keeper;
 use sources::{OpenError, Opened, Sources};
 use store::Vault;
 use wiring::Traced;
@@ -69,6 +71,8 @@ pub struct Running {
     reloading: Vec<JoinHandle<()>>,
     /// Tells CloudWatch and the log what is counted.
     teller: Teller,
+    /// Asks ECS not to end this task.
+    protecting: Option<JoinHandle<()>>,
     emulator: Option<Emulator>,
 }
 
@@ -235,6 +239,16 @@ impl Server {
                 reload::start_refreshing(watching, prompts, interval, state.meters.clone())
             },
         );
+        let protecting = config.operations.protection.map(|protection| {
+            let keeper = Keeper {
+                agent: protection.agent,
+                times: protection.times,
+                registry: state.registry.clone(),
+                exit: config.operations.exit_when_drained,
+                meters: state.meters.clone(),
+            };
+            keeper.start()
+        });
         let reloading = looking.into_iter().chain(asking).collect();
         let serving = tokio::task::spawn_local(server);
         let source = Source {
@@ -253,6 +267,7 @@ impl Server {
             serving,
             reloading,
             teller,
+            protecting,
             emulator: wiring.emulator,
         })
     }
@@ -364,6 +379,7 @@ impl Running {
     pub async fn stop(mut self, grace: Duration) -> DrainReport {
         self.reloading.iter().for_each(JoinHandle::abort);
         let report = self.state.registry.drain(grace).await;
+        self.protecting.iter().for_each(JoinHandle::abort);
         self.handle.stop(true).await;
         let _ = (&mut self.serving).await;
         // The traces end when the journal, which they listen to, has ended.

@@ -94,11 +94,13 @@ fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::install().context("cannot take over the signals")?;
         let mut server = Server::build(config).await?;
         outlet::stdout().say(server.ready_line(json));
-        let signal = tokio::select! {
+        let registry = server.registry().clone();
+        let why = tokio::select! {
             signal = signals.next() => signal,
+            () = registry.exit_wanted() => "drained",
             error = server.failed() => return Err(error).context("the server failed"),
         };
-        tracing::info!(signal, active = server.registry().active(), "stopping");
+        tracing::info!(why, active = registry.active(), "stopping");
         let report = tokio::select! {
             report = server.stop(grace) => report,
             signal = signals.next() => {
@@ -130,6 +132,7 @@ fn emulate(args: EmulatorArgs) -> anyhow::Result<ExitCode> {
         "endpoint": emulator.endpoint(),
         "tlsEndpoint": emulator.tls_endpoint(),
         "caFile": ca_file,
+        "ecsAgentUri": emulator.agent_uri(),
     });
     say(&line.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

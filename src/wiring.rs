@@ -247,6 +247,11 @@ impl AwsStatus {
         }
     }
 
+    /// Whether the far side could be asked at all.
+    pub(crate) async fn has_credentials(&self) -> bool {
+        self.probe().await.is_ok()
+    }
+
     /// Whether credentials can be had. Askers wait for one question instead of asking in parallel.
     async fn probe(&self) -> Result<(), String> {
         let Some(port) = &self.bedrock else { return Ok(()) };

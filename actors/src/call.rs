@@ -281,6 +281,7 @@ fn start(
         enrol,
         Seat {
             end: me.clone().recipient(),
+            notice: me.clone().recipient(),
             pulse: Pulse::new(me.clone().recipient()),
             claim: me.clone().recipient(),
             abort,
@@ -408,7 +409,6 @@ impl actix::Handler<EndCall> for CallActor {
 
     fn handle(&mut self, EndCall(reason): EndCall, ctx: &mut Self::Context) {
         match reason {
-            EndReason::Draining => self.leave(ctx),
             EndReason::BudgetSpent => self.end_for_budget(ctx),
             reason => self.end(reason, ctx),
         }

@@ -217,6 +217,11 @@ impl Engine {
         })
     }
 
+    /// What it takes a call to leave at most, once it is asked to.
+    pub fn time_to_leave(&self) -> Duration {
+        self.shared.config.drain_patience + self.shared.config.end_deadline
+    }
+
     /// The meters that its calls count on.
     pub fn meters(&self) -> &Meters {
         &self.shared.meters

@@ -18,6 +18,7 @@
 pub mod call;
 pub mod client;
 pub mod clock;
+pub mod drain;
 pub mod engine;
 pub mod loudness;
 pub mod mailbox;
@@ -37,6 +38,7 @@ pub use mailbox::{Outbox, Queued};
 #[cfg(feature = "chaos")]
 pub use registry::chaos::Mishap;
 pub use registry::{
-    CallLease, Claim, DrainReport, NoSuchCall, Party, PartyLimits, PartyRefusal, Refusal, Registry,
+    CallLease, Claim, DrainReport, DrainState, NoSuchCall, Party, PartyLimits, PartyRefusal,
+    Refusal, Registry,
 };
 pub use transfer::TransferConfig;

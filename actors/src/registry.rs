@@ -4,30 +4,32 @@
 //! a [`CallLease`]; dropping it, in whatever way the call ended, takes it off the list. So the
 //! count always comes back to zero.
 
+mod draining;
 mod parties;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, UNIX_EPOCH},
+    sync::Arc,
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
+use actix::{
+    Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, Recipient, SpawnHandle,
+};
 use tokio::{sync::watch, task::AbortHandle};
 use voice_call::{
     CallId, EndReason, Meters,
     meters::{Queue, ReasonLabel},
 };
 
+pub use self::draining::{DrainReport, DrainState};
 use self::parties::Parties;
 pub(crate) use self::parties::Tab;
 pub use self::parties::{Party, PartyLimits, PartyRefusal};
 use crate::{
     call::parking,
     client::{Connection, FromSocket, Seen, SocketSide},
+    drain::{Drain, Notice},
     mailbox::{Outbox, control},
     supervise::{self, Pulse},
 };
@@ -37,7 +39,7 @@ use crate::{
 pub struct Registry {
     actor: Addr<RegistryActor>,
     active: Arc<watch::Sender<usize>>,
-    draining: Arc<AtomicBool>,
+    drain: Arc<watch::Sender<DrainState>>,
     probe_interval: Duration,
     /// Most calls at a time; 0: no limit.
     max_calls: usize,
@@ -63,8 +65,8 @@ pub enum Refusal {
     /// Its user, key or address may have no more.
     #[error(transparent)]
     Party(#[from] PartyRefusal),
-    /// The process is shutting down.
-    #[error("the server is shutting down; try again")]
+    /// The process takes no more calls.
+    #[error("this server takes no new calls any more; try again")]
     Draining,
     /// The registry is gone: the process cannot take calls any more.
     #[error("the server cannot take calls; try again")]
@@ -88,19 +90,10 @@ impl Claim {
     }
 }
 
-/// How a drain went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DrainReport {
-    /// Calls that were active when it began.
-    pub active: usize,
-    /// Calls that had not ended when the grace period was over.
-    pub left: usize,
-}
-
 /// Asks a call to end, for a cause.
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "()")]
-pub struct EndCall(pub EndReason);
+pub(crate) struct EndCall(pub(crate) EndReason);
 
 impl Registry {
     /// Starts the registry on the current arbiter. It asks the supervisors of the calls for a sign
@@ -112,11 +105,11 @@ impl Registry {
         limits: PartyLimits,
     ) -> Self {
         let active = Arc::new(watch::Sender::new(0));
-        let draining = Arc::new(AtomicBool::new(false));
+        let drain = Arc::new(watch::Sender::new(DrainState::default()));
         let ctx = Context::<RegistryActor>::new();
         meters.max_calls.set(i64::try_from(max_calls).unwrap_or(i64::MAX));
         let actor = ctx.address();
-        let registry = Self { actor, active, draining, probe_interval, max_calls, meters };
+        let registry = Self { actor, active, drain, probe_interval, max_calls, meters };
         supervise::spawn_root(
             ctx.into_future(RegistryActor::new(registry.clone(), limits)),
             |exit| {
@@ -202,21 +195,9 @@ impl Registry {
         let _ = self.active.subscribe().wait_for(|active| *active == 0).await;
     }
 
-    /// Whether a drain has begun.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// Refuses new calls from now on, asks every active one to end in order, and waits for that
-    /// at most `grace`.
-    pub async fn drain(&self, grace: Duration) -> DrainReport {
-        self.draining.store(true, Ordering::Release);
-        let active = self.actor.send(EndAll(EndReason::Draining)).await.unwrap_or(0);
-        let left = match tokio::time::timeout(grace, self.empty()).await {
-            Ok(()) => 0,
-            Err(_) => self.active(),
-        };
-        DrainReport { active, left }
+    /// A receiver of the number of active calls, for whoever follows it.
+    pub fn watch_active(&self) -> watch::Receiver<usize> {
+        self.active.subscribe()
     }
 
     /// Makes one actor of a call panic, hang or stop; `None` is the supervisor itself.
@@ -256,7 +237,10 @@ impl Drop for CallLease {
 
 /// Where a call can be reached.
 pub(crate) struct Seat {
+    /// Ends it, for a cause.
     pub(crate) end: Recipient<EndCall>,
+    /// Tells it of a drain.
+    pub(crate) notice: Recipient<Notice>,
     /// Gives the call back to its client.
     pub(crate) claim: Recipient<parking::Claim>,
     /// The supervisor's sign of life.
@@ -271,12 +255,21 @@ pub(crate) struct Seat {
 struct RegistryActor {
     calls: HashMap<CallId, Option<Seat>>,
     parties: Parties,
+    drain: Drain,
+    /// Wakes the drain when its next moment has come.
+    alarm: Option<SpawnHandle>,
     handle: Registry,
 }
 
 impl RegistryActor {
     fn new(handle: Registry, limits: PartyLimits) -> Self {
-        Self { calls: HashMap::new(), parties: Parties::new(limits), handle }
+        Self {
+            calls: HashMap::new(),
+            parties: Parties::new(limits),
+            drain: Drain::default(),
+            alarm: None,
+            handle,
+        }
     }
 
     /// Ends the calls of users who have used up their budget.
@@ -300,10 +293,12 @@ impl RegistryActor {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let active = self.calls.len();
         self.handle.active.send_replace(active);
         self.handle.meters.active_calls.set(active as i64);
+        self.drain.count(active);
+        self.publish_drain();
     }
 }
 
@@ -337,7 +332,7 @@ impl Handler<Admit> for RegistryActor {
 
     fn handle(&mut self, admit: Admit, _: &mut Self::Context) -> Self::Result {
         let Admit { id, party, returning } = admit;
-        if self.handle.is_draining() {
+        if self.drain.is_closed() {
             return Err(Refusal::Draining);
         }
         // Every admission passes through here, one after the other: the limit is exact.
@@ -367,8 +362,8 @@ impl Handler<Enrol> for RegistryActor {
 
     fn handle(&mut self, Enrol(id, seat): Enrol, _: &mut Self::Context) {
         // A call that was admitted before a drain and comes in after it is told as well.
-        if self.handle.is_draining() {
-            control(&seat.end, EndCall(EndReason::Draining));
+        if let Some(notice) = self.drain.announce(Instant::now()) {
+            control(&seat.notice, notice);
         }
         if let Some(entry) = self.calls.get_mut(&id) {
             *entry = Some(seat);
@@ -416,21 +411,6 @@ impl Handler<Release> for RegistryActor {
         self.calls.remove(&id);
         self.parties.end(&id, seconds());
         self.publish();
-    }
-}
-
-#[derive(Message)]
-#[rtype(result = "usize")]
-struct EndAll(EndReason);
-
-impl Handler<EndAll> for RegistryActor {
-    type Result = MessageResult<EndAll>;
-
-    fn handle(&mut self, EndAll(reason): EndAll, _: &mut Self::Context) -> Self::Result {
-        for seat in self.calls.values().flatten() {
-            control(&seat.end, EndCall(reason.clone()));
-        }
-        MessageResult(self.calls.len())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `/api`: what the pages ask, and what little they do: hang up, and say what callers think
+//! `/api`: what the pages ask, and what little they do: hang up, drain, and say what callers think
 //! (`contract.md` §3).
 
 use actix_web::{
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use voice_catalog::{Prompt, PromptKind};
 
 use super::{
-    State,
+    State, drain,
     error::{Refused, not_found},
     feedback, history, openapi, operator, setup, ticket,
 };
@@ -41,6 +41,15 @@ pub(super) fn scope() -> impl HttpServiceFactory {
         .route("/calls", web::get().to(operator::calls))
         .route("/calls/{id}", web::delete().to(operator::hang_up))
         .route("/setup", web::get().to(setup::report))
+        .service(
+            web::resource("/drain")
+                .route(web::get().to(drain::show))
+                .route(web::post().to(drain::begin))
+                .route(web::delete().to(drain::cancel))
+                .default_service(web::to(|| async {
+                    Err::<HttpResponse, _>(drain::wrong_method())
+                })),
+        )
         .route("/system/status", web::get().to(status))
         .service(feedback::resource())
         .default_service(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))

@@ -178,9 +178,14 @@ pub(super) async fn let_in(
 async fn wait(state: &State, mut visitor: Visitor) -> Result<Entry, Refused> {
     if let Some(id) = visitor.wish.id.clone()
         && let Some((token, seen)) = visitor.wish.back.take()
-        && let Ok(arrival) = come_back(state, &id, &token, seen, visitor.party(state, None)).await
     {
-        return Ok(Entry::Call(Box::new(arrival)));
+        match come_back(state, &id, &token, seen, visitor.party(state, None)).await {
+            Ok(arrival) => return Ok(Entry::Call(Box::new(arrival))),
+            Err(NoReturn::Refused(refusal)) => {
+                return turn_away(refuse_call(refusal), visitor.speaks);
+            }
+            Err(NoReturn::NoSuchCall(_)) => {}
+        }
     }
     if state.meters.waiting_sockets.get() >= MAX_WAITING {
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "full", "too many wait here")
@@ -199,8 +204,9 @@ async fn admit(state: &State, visitor: Visitor, principal: &Principal) -> Result
     if let (Some(id), Some((token, seen))) = (&id, back) {
         return match come_back(state, id, &token, seen, party.clone()).await {
             Ok(arrival) => Ok(arrival),
+            Err(NoReturn::Refused(refusal)) => Err(refuse_call(refusal)),
             // Not under the old id: it may be somebody else's.
-            Err(none) => {
+            Err(NoReturn::NoSuchCall(none)) => {
                 let lease = state.registry.admit(None, party).await.map_err(refuse_call)?;
                 Ok(Arrival::NewInstead(lease, none))
             }
@@ -212,28 +218,41 @@ async fn admit(state: &State, visitor: Visitor, principal: &Principal) -> Result
     state.registry.admit(id, party).await.map(Arrival::New).map_err(refuse_call)
 }
 
-/// The call that the token belongs to, here or at a task that is gone.
+/// Why a client does not come back to its call.
+enum NoReturn {
+    /// There is none.
+    NoSuchCall(NoSuchCall),
+    /// There is no place for it here; the next task may have one.
+    Refused(Refusal),
+}
+
+/// The call that the token belongs to, here or at a task that is gone. The place comes first:
+/// whoever is refused one must keep a token that is good.
 async fn come_back(
     state: &State,
     id: &CallId,
     token: &str,
     seen: Seen,
     party: Party,
-) -> Result<Arrival, NoSuchCall> {
+) -> Result<Arrival, NoReturn> {
     let registry = &state.registry;
     let none = match registry.claim(id.clone(), token.to_owned()).await {
         Ok(claim) => return Ok(Arrival::Back(claim, seen)),
         Err(none) => none,
     };
     let count = |reason| state.meters.resumes.get_or_create(&ReasonLabel { reason }).inc();
-    if let Some(recalled) = state.engine.recall(id, token).await
-        && let Ok(lease) = registry.admit_returning(id.clone(), party).await
-    {
-        count("recalled");
-        return Ok(Arrival::Recalled(lease, recalled, seen));
+    match registry.admit_returning(id.clone(), party).await {
+        Ok(lease) => {
+            if let Some(recalled) = state.engine.recall(id, token).await {
+                count("recalled");
+                return Ok(Arrival::Recalled(lease, recalled, seen));
+            }
+        }
+        Err(Refusal::AlreadyLive(_)) => {}
+        Err(refusal) => return Err(NoReturn::Refused(refusal)),
     }
     count("refused");
-    Err(none)
+    Err(NoReturn::NoSuchCall(none))
 }
 
 impl Visitor {

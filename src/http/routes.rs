@@ -67,6 +67,9 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/api/feedback", CALLER),
     get("/api/calls", OPERATOR),
     delete("/api/calls/{id}", OPERATOR),
+    get("/api/drain", OPERATOR),
+    post("/api/drain", OPERATOR),
+    delete("/api/drain", OPERATOR),
     get("/api/setup", EDITOR),
     get("/api/system/status", CALLER),
 ];

@@ -53,7 +53,8 @@
  *   | { type: 'latency_update', ttft_ms: number, latency_ms: number }
  *   | { type: 'pong' }
  *   | { type: 'reconnecting' | 'reconnected', message: string }
- *   | { type: 'draining', deadlineMs: number }
+ *   | { type: 'draining', deadlineMs?: number }
+ *   | { type: 'drainCancelled' }
  *   | { type: 'error', message: string, code?: string, fatal?: boolean, retryAfterSeconds?: number }
  * )} ServerMessage
  */

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use voice_actors::Clock;
 use voice_emulator::Clocks;
 
-use crate::support::{Bench, Caller, bench::TALKATIVE};
+use crate::support::{Bench, Caller, Task, bench::TALKATIVE};
 
 #[actix_web::test]
 async fn a_full_server_refuses_calls_before_the_upgrade_and_stays_healthy() {
@@ -75,4 +75,24 @@ async fn a_server_that_stops_lets_the_assistant_finish() {
     assert_eq!((&last["text"], &last["isFinal"]), (&json!("As you like."), &json!(true)));
     assert_eq!(draining.await.expect("no panic").left, 0);
     bench.finish().await;
+}
+
+/// The process lives and says so; what it lacks is for people and orchestrators.
+#[actix_web::test]
+async fn a_server_without_credentials_is_alive_and_not_ready() {
+    let nowhere = [
+        ("SONIC_BACKEND", "bedrock"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/nonexistent"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("WORKERS", "1"),
+    ];
+    let task = Task::start(&nowhere).await;
+    let ready: Value = serde_json::from_str(&task.get("/ready").await).expect("JSON");
+    assert_eq!((&ready["ready"], &ready["reasons"]), (&false.into(), &json!(["no_credentials"])));
+    assert_eq!(task.get("/health").await, "OK");
+    task.signal("TERM");
+    assert_eq!(task.exit_code().await, Some(0));
 }

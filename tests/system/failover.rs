@@ -4,58 +4,17 @@
 //! Without `haproxy` and `redis-server` on the machine the test is skipped, unless
 //! `OUTSIDE=required` says that it has to run; `tests/run` installs both and says so.
 
-use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::time::Duration;
 
 use redis::AsyncCommands;
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpStream,
-    process::{Child, Command},
+
+use crate::support::{
+    Caller, DEADLINE, Task,
+    outside::{free_port, listening, run, start_redis, tools},
 };
 
-use crate::support::{Caller, DEADLINE, Task};
-
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
-/// The path of a program, where it is installed.
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    // Debian keeps daemons where not every PATH leads.
-    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
-}
-
-/// A program that ends with the test.
-fn run(program: &Path, args: &[&str]) -> Child {
-    Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the program starts")
-}
-
-/// Waits until something listens there.
-async fn listening(port: u16) {
-    let listens = tokio::time::timeout(DEADLINE, async {
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    listens.await.expect("it listens");
-}
 
 /// Connects through the load balancer, which may still believe in a dead task.
 async fn connect(url: &str) -> Caller {
@@ -72,18 +31,10 @@ async fn connect(url: &str) -> Caller {
 
 #[actix_web::test]
 async fn a_client_of_a_killed_task_goes_on_at_another_one() {
-    let (Some(haproxy), Some(redis_server)) = (find("haproxy"), find("redis-server")) else {
-        let required = std::env::var_os("OUTSIDE").is_some_and(|value| value == "required");
-        assert!(!required, "haproxy and redis-server are not installed");
-        return println!("skipped: haproxy and redis-server are not installed");
-    };
+    let Some((haproxy, redis_server)) = tools() else { return };
     let dir = tempfile::tempdir().expect("a folder");
-    let (redis_port, balancer) = (free_port(), free_port());
-    let port = redis_port.to_string();
-    let redis_args = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-    let _redis = run(&redis_server, &redis_args);
-    listening(redis_port).await;
-    let store = format!("redis://127.0.0.1:{redis_port}");
+    let balancer = free_port();
+    let (_redis, store) = start_redis(&redis_server).await;
     let settings = [("SESSION_STORE", &*store), ("SESSION_STORE_KEY", KEY)];
     let mut tasks = [Task::start(&settings).await, Task::start(&settings).await];
     let config = format!(
@@ -119,7 +70,7 @@ async fn a_client_of_a_killed_task_goes_on_at_another_one() {
     );
 
     // Nobody who reads the store learns what was said, nor how to come back.
-    let client = redis::Client::open(format!("redis://127.0.0.1:{redis_port}")).expect("a URL");
+    let client = redis::Client::open(store.as_str()).expect("a URL");
     let mut store = client.get_multiplexed_async_connection().await.expect("a connection");
     let keys: Vec<String> = store.keys("*").await.expect("keys");
     assert_eq!(keys.len(), 1, "{keys:?}");

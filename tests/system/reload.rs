@@ -57,8 +57,12 @@ pub(crate) async fn until(
 
 async fn ready(bench: &Bench) -> Value {
     let (status, _, body) = crate::pages::get(bench, "/ready").await;
-    assert_eq!(status, 200, "a refused change is no reason to refuse calls");
-    serde_json::from_str(&body).expect("JSON")
+    let ready: Value = serde_json::from_str(&body).expect("JSON");
+    let refused = !ready["catalog"]["refused"].is_null();
+    let reasons =
+        if refused { serde_json::json!(["invalid_catalog"]) } else { serde_json::json!([]) };
+    assert_eq!((status, &ready["reasons"]), (if refused { 503 } else { 200 }, &reasons));
+    ready
 }
 
 async fn metrics(bench: &Bench) -> String {

@@ -1,12 +1,16 @@
 //! What the tests stand on: a bench with the real server, and callers who speak and type.
 
+pub(crate) mod balancer;
 pub(crate) mod bench;
 pub(crate) mod caller;
 pub(crate) mod collector;
 pub(crate) mod dice;
+pub(crate) mod fault_proxy;
 pub(crate) mod house;
 pub(crate) mod langfuse;
 pub(crate) mod line;
+pub(crate) mod outside;
+pub(crate) mod phone;
 pub(crate) mod publisher;
 pub(crate) mod speech;
 pub(crate) mod store;
@@ -15,7 +19,9 @@ pub(crate) mod task;
 pub(crate) use bench::Bench;
 pub(crate) use caller::{Caller, Seen};
 pub(crate) use dice::Dice;
+pub(crate) use fault_proxy::{FaultProxy, Weather};
 pub(crate) use house::{House, TRANSFER, puppet};
+pub(crate) use phone::Phone;
 pub(crate) use task::Task;
 
 use std::time::Duration;

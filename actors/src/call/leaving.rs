@@ -6,24 +6,42 @@
 
 use std::time::Duration;
 
-use actix::{AsyncContext, Context};
+use actix::{AsyncContext, Context, Handler};
 use voice_call::EndReason;
 use voice_sonic::Lull;
 use voice_wire::ServerMessage;
 
 use super::CallActor;
+use crate::drain::Notice;
 
 /// How often it is looked whether a call can go.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-impl CallActor {
-    /// The task stops: the client goes to another one as soon as the assistant has been heard.
-    pub(super) fn leave(&mut self, ctx: &mut Context<Self>) {
-        if self.is_ending() || std::mem::replace(&mut self.leaving, true) {
+impl Handler<Notice> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, notice: Notice, ctx: &mut Self::Context) {
+        if self.is_ending() || self.leaving {
             return;
         }
-        let patience = self.config().drain_patience;
-        self.tell(ServerMessage::Draining { deadline_ms: patience.as_millis() as u64 });
+        match notice {
+            Notice::Draining(left) => {
+                let deadline_ms = left.map(|left| left.as_millis() as u64);
+                self.tell(ServerMessage::Draining { deadline_ms });
+            }
+            Notice::Cancelled => self.tell(ServerMessage::DrainCancelled),
+            Notice::Leave(within) => self.leave(within, ctx),
+        }
+    }
+}
+
+impl CallActor {
+    /// The client goes to another task as soon as the assistant has been heard.
+    fn leave(&mut self, within: Duration, ctx: &mut Context<Self>) {
+        self.leaving = true;
+        let config = self.config();
+        let patience = config.drain_patience.min(within.saturating_sub(config.end_deadline));
+        self.tell(ServerMessage::Draining { deadline_ms: Some(patience.as_millis() as u64) });
         let deadline = self.clock().wait(patience);
         ctx.run_later(deadline, |call, ctx| call.end(EndReason::Draining, ctx));
         ctx.run_interval(self.clock().wait(LOOK_EVERY), |call, ctx| call.leave_when_quiet(ctx));

@@ -72,6 +72,12 @@ pub struct Meters {
     pub active_calls: Gauge,
     /// Most calls at a time; 0: no limit.
     pub max_calls: Gauge,
+    /// 1 while no new calls are taken because the process is drained.
+    pub draining: Gauge,
+    /// 1 while Amazon ECS may not choose this task when it scales in.
+    pub task_protected: Gauge,
+    /// Requests to the ECS agent for the protection of the task, by outcome.
+    pub task_protection: Family<ReasonLabel, Counter>,
     /// Calls whose connection was lost, and whose client may come back.
     pub parked_calls: Gauge,
     /// Clients that came back to their call, or wanted to, by what became of it.
@@ -180,6 +186,17 @@ impl Meters {
         let r = registry;
         r.register("active_calls", "Calls in progress", self.active_calls.clone());
         r.register("max_calls", "Most calls at a time; 0: no limit", self.max_calls.clone());
+        r.register("draining", "1 while no new calls are taken", self.draining.clone());
+        r.register(
+            "task_protected",
+            "1 while ECS may not end this task to scale in",
+            self.task_protected.clone(),
+        );
+        r.register(
+            "task_protection",
+            "Requests for the protection of the task, by outcome",
+            self.task_protection.clone(),
+        );
         r.register("parked_calls", "Calls that wait for their client", self.parked_calls.clone());
         r.register("resumes", "Returns of clients, by outcome", self.resumes.clone());
         r.register("store_errors", "Failures of the session store", self.store_errors.clone());

@@ -13,8 +13,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
+use crate::agent::TaskAgent;
 use crate::config::EmulatorConfig;
-use crate::front::{self, Listener, tls};
+use crate::front::{self, AGENT_BASE, Listener, tls};
 use crate::observe::Observer;
 use crate::world::World;
 
@@ -28,6 +29,7 @@ pub struct Emulator {
     tls_address: Option<SocketAddr>,
     ca_pem: String,
     observer: Observer,
+    agent: TaskAgent,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,6 +73,7 @@ impl Emulator {
 
         let observer = Observer::new(config.record);
         let world = Arc::new(World::new(config, observer.clone()));
+        let agent = world.agent.clone();
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let listeners = {
@@ -86,7 +89,8 @@ impl Emulator {
             .name("emulator".to_owned())
             .spawn(move || run(runtime, listeners, world, stopped))
             .map_err(StartError::Thread)?;
-        Ok(Self { address, tls_address, ca_pem, observer, stop: Some(stop), thread: Some(thread) })
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Self { address, tls_address, ca_pem, observer, agent, stop, thread })
     }
 
     /// `http://127.0.0.1:PORT`: for `endpoint_url` of any SDK.
@@ -105,6 +109,18 @@ impl Emulator {
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// What a container on Amazon ECS is given as `ECS_AGENT_URI`.
+    #[must_use]
+    pub fn agent_uri(&self) -> String {
+        format!("{}{AGENT_BASE}", self.endpoint())
+    }
+
+    /// The stand-in for the ECS agent.
+    #[must_use]
+    pub fn agent(&self) -> &TaskAgent {
+        &self.agent
     }
 
     /// What the emulator hears.

@@ -8,6 +8,7 @@
 //! Transcriptions and metrics have doors of their own beside `bidirectional`.
 //! It decides nothing about turns or order; `session` does. Called by `emulator`.
 
+mod agent;
 mod bidirectional;
 mod chunk;
 mod connection;
@@ -37,6 +38,8 @@ use self::refusal::ErrorAnswer;
 use self::route::{Operation, Route};
 use crate::observe::RefusedRequest;
 use crate::world::World;
+
+pub(crate) use self::agent::BASE as AGENT_BASE;
 
 /// Body of every response.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -104,6 +107,9 @@ async fn answer(
 ) -> Result<Response<Body>, io::Error> {
     let request_id = uuid::Uuid::new_v4().to_string();
     let (parts, body) = request.into_parts();
+    if agent::is_state(parts.uri.path()) {
+        return agent::answer(&parts.method, body, &world.agent).await;
+    }
 
     let opened = match admit(&parts, &world) {
         Ok(Admitted::Sonic(admitted)) => {

@@ -7,6 +7,7 @@
 //!
 //! [`Emulator::start`] runs it on a thread of its own; [`Observer`] tells what it heard.
 
+mod agent;
 mod cloudwatch;
 mod config;
 pub mod ear;
@@ -19,6 +20,7 @@ mod transcribe;
 pub mod voice;
 mod world;
 
+pub use agent::{AgentFault, AgentRequest, TaskAgent};
 pub use cloudwatch::TakenDatum;
 pub use config::{
     ACCESS_KEY_ID, BadChaos, Chaos, Clocks, CloudWatchConfig, CloudWatchFault, CloudWatchFaultKind,

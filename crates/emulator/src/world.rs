@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::TaskAgent;
 use crate::config::EmulatorConfig;
 use crate::observe::Observer;
 use crate::observe::metrics::Metrics;
@@ -23,6 +24,8 @@ pub(crate) struct World {
     pub(crate) transcriptions: Transcriptions,
     /// What was put to CloudWatch.
     pub(crate) metrics: Metrics,
+    /// The ECS agent.
+    pub(crate) agent: TaskAgent,
     /// Speech that was synthesised before.
     pub(crate) repertoire: Arc<Repertoire>,
 }
@@ -31,6 +34,13 @@ impl World {
     /// A world in which nothing has happened yet.
     pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
         let (transcriptions, metrics) = (observer.transcriptions(), observer.metrics());
-        Self { config, observer, transcriptions, metrics, repertoire: Arc::default() }
+        Self {
+            config,
+            observer,
+            transcriptions,
+            metrics,
+            agent: TaskAgent::default(),
+            repertoire: Arc::default(),
+        }
     }
 }

@@ -146,12 +146,16 @@ pub enum ServerMessage {
     },
     /// Answer to `ping`.
     Pong,
-    /// The server stops: the connection is closed with 1012 when the assistant has been heard, and
-    /// the client goes on at another server with its resume token.
+    /// The server takes no new calls any more. With a deadline this connection is closed with 1012
+    /// by then, between two turns if there is such a moment, and the client goes on at another
+    /// server with its resume token. The last one that came counts.
     Draining {
-        /// At the latest in so many milliseconds.
-        deadline_ms: u64,
+        /// At the latest in so many milliseconds; absent: the call goes on to its own end.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deadline_ms: Option<u64>,
     },
+    /// The server takes new calls again, and nobody has to leave.
+    DrainCancelled,
     /// The model's stream was lost.
     Reconnecting {
         /// For people.
@@ -265,6 +269,12 @@ mod tests {
                 "text": "Hello", "isFinal": false, "isStreaming": true,
                 "timestamp": "2026-01-01T00:00:00Z"})
         );
+        for (deadline_ms, expected) in [
+            (Some(20_000), serde_json::json!({"type": "draining", "deadlineMs": 20_000})),
+            (None, serde_json::json!({"type": "draining"})),
+        ] {
+            assert_eq!(json(&ServerMessage::Draining { deadline_ms }), expected);
+        }
         assert_eq!(json(&ServerMessage::Interruption), serde_json::json!({"type": "interruption"}));
         let data = Metadata::Trace { trace_id: "ab".into() };
         assert_eq!(

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
+use voice_aws::Credentials;
 use voice_call::{
     Meters,
     meters::{Queue, ReasonLabel},
@@ -14,13 +15,15 @@ use voice_s2s::{
     telemetry::{self, LogFormat},
 };
 
-use super::{Caller, eventually};
+use super::{Caller, FaultProxy, Weather, eventually};
 
 /// A running server.
 pub(crate) struct Bench {
     pub(crate) server: Running,
     /// What it keeps, unless a test said where.
     pub(crate) data: TempDir,
+    /// The stand-in, where it is not the server's own.
+    far: Option<Emulator>,
     /// The folders it reads, where they are not the demo's.
     pub(super) house: Option<Arc<TempDir>>,
 }
@@ -44,6 +47,43 @@ impl Bench {
 
     /// A server with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig)) -> Self {
+        let (mut config, emulator, data) = Self::settings(change);
+        config.backend = Backend::Emulator(Box::new(emulator));
+        Self {
+            server: Server::build(config).await.expect("a server"),
+            data,
+            far: None,
+            house: None,
+        }
+    }
+
+    /// A server whose stand-in is at the end of a line with such weather.
+    pub(crate) async fn over(
+        weather: Weather,
+        seed: u64,
+        change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig),
+    ) -> (Self, FaultProxy) {
+        let (mut config, emulator, data) = Self::settings(change);
+        let keys = emulator.credentials.clone();
+        let emulator = Emulator::start(emulator).expect("the stand-in");
+        let address = emulator.endpoint().trim_start_matches("http://").parse();
+        let line = FaultProxy::start(address.expect("its address"), weather, seed).await;
+        config.backend = Backend::Bedrock {
+            credentials: Credentials::Keys {
+                access_key_id: keys.access_key_id,
+                secret_access_key: keys.secret_access_key,
+                session_token: None,
+            },
+            endpoint: Some(format!("http://{}", line.addr())),
+            extra_ca: None,
+        };
+        let server = Server::build(config).await.expect("a server");
+        (Self { server, data, far: Some(emulator), house: None }, line)
+    }
+
+    fn settings(
+        change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig),
+    ) -> (ServerConfig, EmulatorConfig, TempDir) {
         if let Ok(filter) = std::env::var("RUST_LOG") {
             let _ = telemetry::start(LogFormat::Text, &filter, telemetry::Output::Stderr);
         }
@@ -54,8 +94,7 @@ impl Bench {
         data.path().clone_into(&mut config.data_dir);
         let mut emulator = EmulatorConfig::embedded();
         change(&mut config, &mut emulator);
-        config.backend = Backend::Emulator(Box::new(emulator));
-        Self { server: Server::build(config).await.expect("a server"), data, house: None }
+        (config, emulator, data)
     }
 
     pub(crate) fn meters(&self) -> &Meters {
@@ -63,7 +102,8 @@ impl Bench {
     }
 
     pub(crate) fn observer(&self) -> &Observer {
-        self.server.emulator().map(Emulator::observer).expect("the embedded emulator")
+        let emulator = self.far.as_ref().or_else(|| self.server.emulator());
+        emulator.map(Emulator::observer).expect("a stand-in")
     }
 
     /// The address of `/sonic`, with a query such as `?sessionId=x` or none.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{SinkExt, StreamExt, stream::SplitSink};
+use futures::{FutureExt, SinkExt, StreamExt, stream::SplitSink};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
@@ -16,7 +16,7 @@ use tokio_tungstenite::{
 
 use super::{DEADLINE, line::Line};
 
-pub(crate) type Sink = SplitSink<WebSocketStream<MaybeTlsStream<TcpStream>>, Message>;
+pub(super) type Sink = SplitSink<WebSocketStream<MaybeTlsStream<TcpStream>>, Message>;
 
 /// Something that reached the caller.
 #[derive(Debug, Clone)]
@@ -132,7 +132,18 @@ impl Caller {
 
     /// Opens a microphone that never stops, on a clock that runs so much faster.
     pub(crate) fn open_line(&self, rate: f64) -> Line {
-        Line::open(self.sink.clone(), rate)
+        let sink = self.sink.clone();
+        let send = move |frame| {
+            let sink = sink.clone();
+            let sent = async move { sink.lock().await.send(Message::binary(frame)).await.is_ok() };
+            sent.boxed()
+        };
+        Line::open(send, rate)
+    }
+
+    /// What this connection sends on.
+    pub(super) fn sink(&self) -> Arc<Mutex<Sink>> {
+        self.sink.clone()
     }
 
     /// Hangs up in order.
@@ -150,11 +161,16 @@ impl Caller {
 
     /// The next thing, whatever it is.
     pub(crate) async fn next(&mut self) -> Seen {
-        let seen = tokio::time::timeout(DEADLINE, self.incoming.recv()).await;
-        let seen = seen.unwrap_or_else(|_| panic!("nothing came; seen so far:\n{}", self.story()));
+        let seen = self.next_within(DEADLINE).await;
+        seen.unwrap_or_else(|| panic!("nothing came; seen so far:\n{}", self.story()))
+    }
+
+    /// The next thing, if it comes in time.
+    pub(crate) async fn next_within(&mut self, deadline: Duration) -> Option<Seen> {
+        let seen = tokio::time::timeout(deadline, self.incoming.recv()).await.ok()?;
         let seen = seen.unwrap_or(Seen::Closed(0, "the connection ended before".into()));
         self.log.push(seen.clone());
-        seen
+        Some(seen)
     }
 
     /// Reads on until a message fits; other things are logged.

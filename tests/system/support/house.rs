@@ -1,12 +1,12 @@
 //! Tools, workflows and prompts of a test's own, and a model that does what it is told.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use tempfile::TempDir;
 use voice_emulator::{EmulatorConfig, script::Scenario};
 use voice_s2s::config::ServerConfig;
 
-use super::Bench;
+use super::{Bench, FaultProxy, Weather};
 
 /// A folder each of tools, workflows and prompts. It lives as long as its servers.
 pub(crate) struct House(Arc<TempDir>);
@@ -30,17 +30,41 @@ impl House {
         scenario: &str,
         change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig),
     ) -> Bench {
-        let scenario = Scenario::parse(scenario).expect("the script").into();
-        let mut bench = Bench::with(|config, emulator| {
-            config.dirs.tools = self.0.path().join("tools");
-            config.dirs.workflows = self.0.path().join("workflows");
-            config.dirs.prompts = self.0.path().join("prompts");
-            emulator.scenario = scenario;
-            change(config, emulator);
-        })
-        .await;
+        let mut bench = Bench::with(self.furnish(scenario, change)).await;
         bench.house = Some(self.0.clone());
         bench
+    }
+
+    /// The same, with the model at the end of a line with such weather.
+    pub(crate) async fn bench_over(
+        &self,
+        (weather, seed): (Weather, u64),
+        scenario: &str,
+        change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig),
+    ) -> (Bench, FaultProxy) {
+        let (mut bench, line) = Bench::over(weather, seed, self.furnish(scenario, change)).await;
+        bench.house = Some(self.0.clone());
+        (bench, line)
+    }
+
+    fn furnish(
+        &self,
+        scenario: &str,
+        change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig),
+    ) -> impl FnOnce(&mut ServerConfig, &mut EmulatorConfig) {
+        let scenario = Scenario::parse(scenario).expect("the script").into();
+        move |config, emulator| {
+            config.dirs.tools = self.path("tools");
+            config.dirs.workflows = self.path("workflows");
+            config.dirs.prompts = self.path("prompts");
+            emulator.scenario = scenario;
+            change(config, emulator);
+        }
+    }
+
+    /// One of its folders.
+    pub(crate) fn path(&self, folder: &str) -> PathBuf {
+        self.0.path().join(folder)
     }
 }
 

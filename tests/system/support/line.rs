@@ -11,11 +11,9 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use tokio::sync::oneshot;
-use tokio_tungstenite::tungstenite::Message;
 use voice_emulator::SessionSnapshot;
-
-use super::caller::Sink;
 
 /// Samples of a frame: 64 ms.
 const FRAME: usize = 1_024;
@@ -43,8 +41,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Opens the line. `rate`: how much faster than real time its clock runs.
-    pub(crate) fn open(sink: Arc<tokio::sync::Mutex<Sink>>, rate: f64) -> Self {
+    /// Opens the line. `rate`: how much faster than real time its clock runs. `send` takes a frame,
+    /// and says whether there will be another one.
+    pub(crate) fn open(
+        send: impl Fn(Vec<u8>) -> BoxFuture<'static, bool> + Send + Sync + 'static,
+        rate: f64,
+    ) -> Self {
         let voice = Arc::new(Mutex::new(Voice::default()));
         let frames = voice.clone();
         let pace = Duration::from_secs_f64(FRAME as f64 / 16_000.0 / rate);
@@ -53,8 +55,7 @@ impl Line {
             loop {
                 pace.tick().await;
                 let frame = lock(&frames).frame();
-                use futures::SinkExt;
-                if sink.lock().await.send(Message::binary(frame)).await.is_err() {
+                if !send(frame).await {
                     let mut voice = lock(&frames);
                     voice.gone = true;
                     return voice.next.clear();
@@ -87,9 +88,19 @@ impl Line {
         lock(&self.voice).said.len()
     }
 
+    /// All that was sent so far.
+    pub(crate) fn said(&self) -> Vec<i16> {
+        lock(&self.voice).said.clone()
+    }
+
+    /// Nothing more is sent.
+    pub(crate) fn end(&self) {
+        self.task.abort();
+    }
+
     /// Closes the line; returns all that was sent.
     pub(crate) fn close(self) -> Vec<i16> {
-        self.task.abort();
+        self.end();
         std::mem::take(&mut lock(&self.voice).said)
     }
 }
@@ -144,6 +155,8 @@ pub(crate) struct Fate {
     pub(crate) lost: usize,
     /// Those of them that are more than the line's own noise.
     pub(crate) lost_speech: usize,
+    /// Where they were: the first sample of each stretch, and the first one after it.
+    pub(crate) gaps: Vec<(usize, usize)>,
     /// Samples that a later stream heard again: the replayed tails, by stream.
     pub(crate) replayed: Vec<usize>,
     /// The end of what was heard.
@@ -171,6 +184,9 @@ pub(crate) fn trace(said: &[i16], sessions: &[SessionSnapshot]) -> Fate {
             let same = rest.iter().zip(&said[from..]).take_while(|(a, b)| a == b).count();
             let lost = said.get(fate.heard..from).unwrap_or_default();
             fate.lost += lost.len();
+            if !lost.is_empty() {
+                fate.gaps.push((fate.heard, from));
+            }
             fate.lost_speech += lost.iter().filter(|sample| sample.abs() > 2 * NOISE).count();
             if from < fate.heard {
                 fate.replayed.push(fate.heard - from);
@@ -203,8 +219,14 @@ mod tests {
             stream(3, &[&said[70_500..90_000]]),
         ];
         let fate = trace(&said, &streams);
-        let expected =
-            Fate { lost: 500, lost_speech: 0, replayed: vec![10_000], heard: 90_000, streams: 3 };
+        let expected = Fate {
+            lost: 500,
+            lost_speech: 0,
+            gaps: vec![(70_000, 70_500)],
+            replayed: vec![10_000],
+            heard: 90_000,
+            streams: 3,
+        };
         assert_eq!(fate, expected);
     }
 }

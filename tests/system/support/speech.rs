@@ -19,6 +19,14 @@ pub(crate) fn samples(text: &str) -> Vec<i16> {
     pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect()
 }
 
+/// The same without the pause after it, so that a test can say how long the answer took.
+pub(crate) fn without_a_pause(text: &str) -> Vec<i16> {
+    let mut samples = samples(text);
+    let end = samples.iter().rposition(|sample| *sample != 0).map_or(0, |last| last + 1);
+    samples.truncate(end);
+    samples
+}
+
 /// Human speech from the Debian package `pocketsphinx-testdata`, where it is installed.
 pub(crate) fn human_clips() -> Vec<Vec<u8>> {
     let folder = Path::new("/usr/share/pocketsphinx/test/data/cards");

@@ -380,10 +380,13 @@ fn happened(call: &mut CallView, event: &Event) -> Option<Update> {
         }
         Event::Began(_)
         | Event::BargeIn
+        | Event::AnswerBegan
+        | Event::AnswerHeard
+        | Event::AnswerEnded { .. }
         | Event::Before(_)
         | Event::Connection { .. }
         | Event::Transfer { .. }
-        | Event::Feedback { .. }
+        | Event::Feedback(_)
         | Event::Transcribed { .. }
         | Event::Recording { .. }
         | Event::Gap { .. }
