@@ -63,7 +63,7 @@ export class Alarms extends Construct {
       share(metrics.of("dropped", "Sum", window), [metrics.of("started", "Sum", window)]));
 
     const slow = this.alarm("FirstAudio", "Callers wait too long for an answer (95 % within 1.5 s is promised)",
-      metrics.of("firstAudio", "p95", Duration.minutes(5)), 1500, 3);
+      metrics.of("firstAudio", "p95", Duration.minutes(5)), 1.5, 3);
     const errors = this.alarm("TargetErrors", "Tasks answer with 5xx; a full task does, with 503",
       balancerMetric(balancer, "HTTPCode_Target_5XX_Count", "Sum", true), 10, 3);
     this.alarm("BalancerErrors", "The load balancer answers by itself: no task to send to",

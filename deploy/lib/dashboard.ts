@@ -34,7 +34,7 @@ export function dashboard(scope: Construct, { metrics, balancer, service, alarms
     widgets: [
       [new cw.AlarmStatusWidget({ title: "Alarms", alarms: alarms.all, width: 24, height: 3 })],
       [
-        graph("Wait for the first audio, ms",
+        graph("Wait for the first audio, s",
           ["p50", "p95", "p99"].map((p) => metrics.of("firstAudio", p).with({ label: p }))),
         graph("Calls that failed", [
           metrics.of("dropped", "Sum").with({ label: "dropped" }),

@@ -10,26 +10,26 @@ import type { Parameters } from "./parameters.ts";
 /** Namespace of the program's metrics (CLOUDWATCH_NAMESPACE). */
 export const NAMESPACE = "VoiceS2S";
 
-/** What the program publishes, once a minute and task unless something else is said. */
+/** What every task publishes once a minute, zeros included. */
 export const NAMES = {
-  /** Open sockets; zeros included. With METRICS_HIGH_RESOLUTION every ten seconds. */
+  /** Open sockets. Not told by a task that drains, since the fleet grows and shrinks by it. */
   connections: "ActiveWebSocketConnections",
-  /** Calls in progress, those included that wait for their client. */
+  /** Calls in progress, those included that wait for their client; also of tasks that drain. */
   calls: "ActiveCalls",
-  /** Per cent of MAX_CALLS. */
+  /** Per cent of MAX_CALLS; with METRICS_HIGH_RESOLUTION every ten seconds. Not while draining. */
   capacity: "CapacityUsed",
   /** Calls that began. */
-  started: "StartedCalls",
-  /** Calls that ended without anybody's having wanted it. */
-  dropped: "DroppedCalls",
+  started: "CallsStarted",
   /** Calls that were refused before the upgrade. */
-  refused: "RefusedCalls",
+  refused: "CallsRefused",
+  /** Calls that ended without anybody's having wanted it. */
+  dropped: "CallsDropped",
   /** Streams to Nova Sonic that were replaced in time. */
-  renewals: "Renewals",
+  renewals: "StreamRenewals",
   /** Faults, by dimension Source. */
   errors: "Errors",
-  /** From the end of a caller's speech to the first audio; single values, so that percentiles work. */
-  firstAudio: "FirstAudioMilliseconds",
+  /** Seconds from the end of a caller's speech to the first audio, with percentiles. */
+  firstAudio: "TurnFirstAudio",
 } as const;
 
 /** Values of dimension Source of the metric Errors. */

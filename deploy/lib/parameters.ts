@@ -62,7 +62,9 @@ export class Parameters {
   readonly hasApiKeys: CfnCondition;
   readonly jwtIssuer: string;
   readonly jwtAudience: string;
+  readonly jwtRolesClaim: string;
   readonly jwtJwksUrl: string;
+  readonly hasJwksUrl: CfnCondition;
   readonly hasJwt: CfnCondition;
   readonly allowedOrigins: string;
   readonly hasOrigins: CfnCondition;
@@ -79,7 +81,7 @@ export class Parameters {
   readonly minTasks: number;
   readonly maxTasks: number;
   readonly callsPerTask: number;
-  readonly burstCallsPerTask: number;
+  readonly burstCapacity: number;
   readonly requestsOut: number;
   readonly requestsIn: number;
   readonly connectionsOut: number;
@@ -167,13 +169,19 @@ export class Parameters {
     this.hasKnowledgeBases = this.unless("HasKnowledgeBases", this.none(this.knowledgeBaseArns));
 
     this.group("Who may call");
-    this.apiKeysArn = this.text("ApiKeysArn", "Secret whose text is API_KEYS; empty: none",
-      "");
+    this.apiKeysArn = this.text("ApiKeysArn", "Secret whose text is API_KEYS, entries that"
+      + " `voice-s2s key` prints; empty: none", "");
     this.hasApiKeys = this.unless("HasApiKeys", this.empty(this.apiKeysArn));
-    this.jwtIssuer = this.text("JwtIssuer", "Issuer of JSON Web Tokens, such as a Cognito user pool", "");
-    this.jwtAudience = this.text("JwtAudience", "Their audience", "");
-    this.jwtJwksUrl = this.text("JwtJwksUrl", "Where the issuer's keys are", "");
+    this.jwtIssuer = this.text("JwtIssuer", "Issuer of JSON Web Tokens, such as a Cognito user pool;"
+      + " empty: none", "");
+    this.jwtAudience = this.text("JwtAudience", "Their audience, for Cognito the id of the app client",
+      "");
+    this.jwtRolesClaim = this.text("JwtRolesClaim", "Their claim that lists roles; for Cognito"
+      + " cognito:groups", "roles");
+    this.jwtJwksUrl = this.text("JwtJwksUrl", "Where the issuer's keys are; empty: where OpenID says",
+      "");
     this.hasJwt = this.unless("HasJwt", this.empty(this.jwtIssuer));
+    this.hasJwksUrl = this.unless("HasJwksUrl", this.empty(this.jwtJwksUrl));
     this.allowedOrigins = this.text("AllowedOrigins", "Origins of pages that may call, separated by"
       + " commas; empty: the service's own", "");
     this.hasOrigins = this.unless("HasOrigins", this.empty(this.allowedOrigins));
@@ -201,8 +209,8 @@ export class Parameters {
     this.maxTasks = this.number("MaxTasks", "Most tasks", 10, 1);
     this.callsPerTask = this.number("CallsPerTask", "sessions: calls of a task that are aimed at; 60 %"
       + " of MaxCalls", 120, 1);
-    this.burstCallsPerTask = this.number("BurstCallsPerTask", "sessions: calls of a task at which half"
-      + " as many tasks again are added at once; 85 % of MaxCalls", 170, 1);
+    this.burstCapacity = this.number("BurstCapacity", "sessions: per cent of MaxCalls in use at which"
+      + " half as many tasks again are added at once", 85, 1);
     this.requestsOut = this.number("RequestsOut", "thresholds: requests per target and minute above"
       + " which a task is added", 500, 1);
     this.requestsIn = this.number("RequestsIn", "thresholds: requests per target and minute below"

@@ -2,7 +2,7 @@
  * How many tasks there are. Two ways, one of which is chosen (`ScalingMode`).
  *
  * `sessions` follows the calls: as many tasks as hold `CallsPerTask` each, and half as many again at
- * once when a burst fills them faster than that. `thresholds` adds and takes away one task at fixed
+ * once when a burst fills them to `BurstCapacity` per cent. `thresholds` adds and takes away one task at fixed
  * numbers of requests and connections.
  */
 import {
@@ -92,12 +92,12 @@ class BySessions extends Construct {
     new cw.CfnAlarm(this, "BurstAlarm", {
       alarmDescription: "Calls come faster than tracking follows; half as many tasks again",
       namespace: NAMESPACE,
-      metricName: NAMES.connections,
+      metricName: NAMES.capacity,
       dimensions: metrics.rawDimensions(),
       statistic: "Average",
       period: 10,
       evaluationPeriods: 2,
-      threshold: given.burstCallsPerTask,
+      threshold: given.burstCapacity,
       comparisonOperator: "GreaterThanThreshold",
       treatMissingData: "notBreaching",
       alarmActions: [burst.ref],

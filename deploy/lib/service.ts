@@ -159,7 +159,7 @@ function settings({ given, metrics, storage }: ServiceProps): (ecs.CfnTaskDefini
   const set = (name: string, value: string) => ({ name, value });
   const only = (condition: string, name: string, value: string) =>
     Fn.conditionIf(condition, { Name: name, Value: value }, { Ref: "AWS::NoValue" });
-  const { hasJwt, hasOrigins } = given;
+  const { hasJwt, hasJwksUrl, hasOrigins } = given;
   return [
     set("HOST", "0.0.0.0"),
     set("PORT", String(PORT)),
@@ -178,13 +178,17 @@ function settings({ given, metrics, storage }: ServiceProps): (ecs.CfnTaskDefini
     set("TASK_PROTECTION", "auto"),
     set("CLOUDWATCH_METRICS", "on"),
     set("CLOUDWATCH_NAMESPACE", NAMESPACE),
+    // Here, and not in the region of Nova Sonic: the alarms are here.
+    set("CLOUDWATCH_REGION", Aws.REGION),
     set("METRICS_ENVIRONMENT", metrics.dimensions.Environment!),
     set("METRICS_SERVICE", metrics.dimensions.Service!),
-    set("METRICS_HIGH_RESOLUTION", "true"),
+    // The burst alarm looks at ten seconds.
+    set("METRICS_HIGH_RESOLUTION", "on"),
     set("TRUSTED_PROXIES", given.vpcCidr),
     only(hasJwt.logicalId, "JWT_ISSUER", given.jwtIssuer),
     only(hasJwt.logicalId, "JWT_AUDIENCE", given.jwtAudience),
-    only(hasJwt.logicalId, "JWT_JWKS_URL", given.jwtJwksUrl),
+    only(hasJwt.logicalId, "JWT_ROLES_CLAIM", given.jwtRolesClaim),
+    only(hasJwksUrl.logicalId, "JWT_JWKS_URL", given.jwtJwksUrl),
     only(hasOrigins.logicalId, "ALLOWED_ORIGINS", given.allowedOrigins),
   ];
 }

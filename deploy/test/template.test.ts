@@ -185,6 +185,17 @@ test("only ECS reads secrets, and no variable holds one", () => {
   assert.ok(!names.includes("NOVA_AWS_ACCESS_KEY_ID"), "the task role signs");
 });
 
+test("the keys that are made here are 64 hexadecimal digits", () => {
+  for (const name of ["SecretsStoreKey", "SecretsTicketKey"]) {
+    const rule = raw.Resources[name].Properties.GenerateSecretString;
+    assert.equal(rule.PasswordLength, 64);
+    assert.ok(rule.ExcludeUppercase && rule.ExcludePunctuation && !rule.IncludeSpace);
+    const left = [..."abcdefghijklmnopqrstuvwxyz0123456789"].filter((c) => !rule.ExcludeCharacters.includes(c));
+    assert.equal(left.join(""), "abcdef0123456789");
+    assert.equal(rule.RequireEachIncludedType, false, "or a kind that is excluded would be required");
+  }
+});
+
 test("roles are taken by the tasks of this account only", () => {
   for (const role of ["RolesTask", "RolesExecution"]) {
     const [statement] = raw.Resources[role].Properties.AssumeRolePolicyDocument.Statement;
@@ -233,7 +244,7 @@ test("both ways of scaling are there, with their numbers, and one of them is in 
   });
   // A burst is seen at a resolution below a minute.
   template.hasResourceProperties("AWS::CloudWatch::Alarm", {
-    MetricName: "ActiveWebSocketConnections", Period: 10, Threshold: { Ref: "BurstCallsPerTask" },
+    MetricName: "CapacityUsed", Period: 10, Threshold: { Ref: "BurstCapacity" },
   });
 });
 
