@@ -37,5 +37,5 @@ test("hadolint has nothing to say about the Dockerfile", { skip }, () => {
 });
 
 test("shellcheck has nothing to say about the scripts", { skip }, () => {
-  clean("shellcheck", "--external-sources", "deploy", "remove", "push");
+  clean("shellcheck", "--external-sources", "deploy", "release", "remove", "push");
 });
