@@ -1,321 +1,263 @@
 /**
- * What an operator chooses, with the defaults that are recommended, and the conditions that follow.
+ * What an operator chooses, with the defaults that are recommended; the conditions that follow; and
+ * what is refused before anything is made. Read by every part.
  *
- * Read by every part. A parameter without a default has to be given; there is one, the image.
+ * Values are tokens: CloudFormation fills them in. One has no default, the image.
  */
 import { Aws, CfnCondition, CfnParameter, CfnRule, Fn, type Stack } from "aws-cdk-lib";
 
-type Choice = string[];
-
 /** Pairs that Fargate has and that make sense here: a call needs little memory. */
-const SIZES = ["1024/2048", "1024/4096", "2048/4096", "2048/8192", "4096/8192", "4096/16384"];
+const SIZES = [
+  "1024/2048", "1024/4096", "2048/4096", "2048/8192", "4096/8192", "4096/16384",
+];
 
 /** Days that CloudWatch Logs can keep a log. */
-const RETENTION = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653];
+const RETENTION = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653,
+];
 
-/** The parameters of the stack. Values are tokens: CloudFormation fills them in. */
-export class Parameters {
-  private readonly groups: { Label: { default: string }; Parameters: string[] }[] = [];
-  private readonly stack: Stack;
+/** The parameters, conditions included. */
+export type Parameters = ReturnType<typeof parameters>;
 
-  readonly image: string;
-  readonly architecture: string;
-  readonly taskCpu: string;
-  readonly taskMemory: string;
-  readonly maxCalls: string;
-  readonly environment: string;
+/** Adds them to the stack. */
+export function parameters(stack: Stack) {
+  const { group, text, list, number, groups } = forms(stack);
 
-  readonly vpcId: string;
-  readonly vpcCidr: string;
-  readonly publicSubnetIds: string[];
-  readonly privateSubnetIds: string[];
-  readonly createNetwork: CfnCondition;
+  const given = {
+    ...group("The task", {
+      image: text("ImageUri", "The image, best by digest; `deploy/push` prints it"),
+      architecture: text("CpuArchitecture", "Kind of processor; the image has both", "X86_64", {
+        oneOf: ["X86_64", "ARM64"],
+      }),
+      size: text("TaskSize", "CPU units and MiB of memory; 1024 units are one core", "1024/2048", {
+        oneOf: SIZES,
+      }),
+      maxCalls: text("MaxCalls", "Most calls of one task; the program's own default is 200 per core",
+        "200", { pattern: "[1-9][0-9]*" }),
+      environment: text("EnvironmentName", "Dimension `Environment` of every metric", "production", {
+        pattern: "[A-Za-z0-9._-]+",
+      }),
+    }),
 
-  readonly domainName: string;
-  readonly hostedZoneId: string;
-  readonly certificateArn: string;
-  readonly hasDomain: CfnCondition;
-  readonly hasZone: CfnCondition;
-  readonly makeCertificate: CfnCondition;
+    ...group("The network", {
+      vpcId: text("VpcId",
+        "A VPC that is there; empty: one is made, with two zones and a NAT gateway in each", ""),
+      vpcCidr: text("VpcCidr",
+        "Addresses of the VPC, new or not; X-Forwarded-For is believed when it comes from there",
+        "10.64.0.0/16", { pattern: "[0-9.]+/[0-9]+" }),
+      publicSubnetIds: list("PublicSubnetIds",
+        "Of a VPC that is there: two or more, for the load balancer"),
+      privateSubnetIds: list("PrivateSubnetIds",
+        "Of a VPC that is there: two or more, with a way to the internet, for the tasks"),
+    }),
 
-  readonly idleTimeout: string;
-  readonly deregistrationDelay: string;
-  readonly stickiness: string;
-  readonly stickinessSeconds: string;
-  readonly accessLogBucket: string;
-  readonly hasAccessLogs: CfnCondition;
-  readonly deletionProtection: string;
-  readonly upgradesPerAddress: number;
-  readonly requestsPerAddress: number;
+    ...group("The address", {
+      domainName: text("DomainName", "Host name of the service, such as voice.example.com", ""),
+      hostedZoneId: text("HostedZoneId",
+        "Route 53 zone that gets a record of that name; empty: none is made", ""),
+      certificateArn: text("CertificateArn",
+        "ACM certificate for that name; empty: one is made and validated in the zone", ""),
+    }),
 
-  readonly novaRegion: string;
-  readonly novaModelId: string;
-  readonly transcribe: string;
-  readonly recording: string;
-  readonly toolHttpHosts: string;
-  readonly toolLambdaArns: string[];
-  readonly knowledgeBaseArns: string[];
-  readonly hasToolLambdas: CfnCondition;
-  readonly hasKnowledgeBases: CfnCondition;
+    ...group("The load balancer", {
+      // The first plan had 3600; a server that pings needs no such patience with the dead.
+      idleTimeout: text("IdleTimeout",
+        "Seconds without a byte after which it closes a connection; the server pings every 20",
+        "120", { pattern: "[1-9][0-9]{0,2}|[1-3][0-9]{3}|4000" }),
+      deregistrationDelay: text("DeregistrationDelay",
+        "Seconds that calls get to end when their task is replaced", "3600",
+        { pattern: "[0-9]{1,3}|[12][0-9]{3}|3[0-5][0-9]{2}|3600" }),
+      stickiness: text("Stickiness",
+        "Its cookie. Without effect on a WebSocket that is open, and it leads clients back to a task"
+        + " that is about to go: leave it off", "false", { oneOf: ["true", "false"] }),
+      stickinessSeconds: text("StickinessSeconds", "How long the cookie is good", "3600", {
+        pattern: "[1-9][0-9]{0,5}",
+      }),
+      accessLogBucket: text("AccessLogBucket",
+        "Bucket for its access logs; empty: none. They contain the query of /sonic, and with it"
+        + " tokens of calls (good once)", ""),
+      deletionProtection: text("DeletionProtection", "Whether it refuses to be deleted", "false", {
+        oneOf: ["true", "false"],
+      }),
+      upgradesPerAddress: number("UpgradesPerAddress",
+        "Most requests to /sonic of one address in five minutes", 100, { least: 10 }),
+      requestsPerAddress: number("RequestsPerAddress",
+        "Most requests of any kind of one address in five minutes", 2000, { least: 10 }),
+    }),
 
-  readonly apiKeysArn: string;
-  readonly hasApiKeys: CfnCondition;
-  readonly jwtIssuer: string;
-  readonly jwtAudience: string;
-  readonly jwtRolesClaim: string;
-  readonly jwtJwksUrl: string;
-  readonly hasJwksUrl: CfnCondition;
-  readonly hasJwt: CfnCondition;
-  readonly allowedOrigins: string;
-  readonly hasOrigins: CfnCondition;
-  readonly langfuseArn: string;
-  readonly hasLangfuse: CfnCondition;
+    ...group("The conversation", {
+      novaRegion: text("NovaRegion", "Region of Amazon Nova Sonic; it need not be the stack's",
+        "us-east-1", { pattern: "[a-z]{2}(-[a-z]+)+-[0-9]" }),
+      novaModelId: text("NovaModelId", "Model id", "amazon.nova-2-sonic-v1:0"),
+      transcribe: text("Transcribe", "Whose words Amazon Transcribe hears as well", "off", {
+        oneOf: ["off", "caller", "both"],
+      }),
+      recording: text("Recording", "Whether calls are recorded whose persona does not say", "off", {
+        oneOf: ["on", "off"],
+      }),
+      toolHttpHosts: text("ToolHttpHosts",
+        "Public hosts that tools may call over HTTPS, separated by commas", ""),
+      toolLambdaArns: list("ToolLambdaArns", "Functions that tools may call"),
+      knowledgeBaseArns: list("KnowledgeBaseArns", "Knowledge bases that tools may ask"),
+    }),
 
-  readonly sessionLogDays: number;
-  readonly logDays: number;
-  readonly hasCache: CfnCondition;
-  readonly cacheNodeType: string;
+    ...group("Who may call", {
+      apiKeysArn: text("ApiKeysArn",
+        "Secret whose text is API_KEYS, entries that `voice-s2s key` prints; empty: none", ""),
+      jwtIssuer: text("JwtIssuer",
+        "Issuer of JSON Web Tokens, such as a Cognito user pool; empty: none", ""),
+      jwtAudience: text("JwtAudience", "Their audience, for Cognito the id of the app client", ""),
+      jwtRolesClaim: text("JwtRolesClaim",
+        "Their claim that lists roles; for Cognito cognito:groups", "roles"),
+      jwtJwksUrl: text("JwtJwksUrl", "Where the issuer's keys are; empty: where OpenID says", ""),
+      allowedOrigins: text("AllowedOrigins",
+        "Origins of pages that may call besides the service's own, separated by commas", ""),
+      langfuseArn: text("LangfuseArn",
+        "Secret with the JSON keys PUBLIC_KEY, SECRET_KEY and HOST; empty: no Langfuse", ""),
+    }),
 
-  readonly scaleBySessions: CfnCondition;
-  readonly scaleByThresholds: CfnCondition;
-  readonly minTasks: number;
-  readonly maxTasks: number;
-  readonly callsPerTask: number;
-  readonly burstCapacity: number;
-  readonly requestsOut: number;
-  readonly requestsIn: number;
-  readonly connectionsOut: number;
-  readonly connectionsIn: number;
+    ...group("What is kept", {
+      sessionLogDays: number("SessionLogDays",
+        "Days that session logs and recordings are kept", 90, { least: 1 }),
+      logDays: number("LogDays", "Days that the program's log is kept", 30, { oneOf: RETENTION }),
+      sessionStore: text("SessionStore",
+        "Where the state of calls is kept so that they go on at another task when theirs has died",
+        "valkey", { oneOf: ["valkey", "none"] }),
+      cacheNodeType: text("CacheNodeType", "Size of its two nodes", "cache.t4g.small"),
+    }),
 
-  readonly alarmEmail: string;
-  readonly hasAlarmEmail: CfnCondition;
-  readonly connectInstanceArn: string;
-  readonly hasConnect: CfnCondition;
+    ...group("How many tasks", {
+      scalingMode: text("ScalingMode",
+        "`sessions`: as many tasks as the calls need. `thresholds`: one more or less at the four"
+        + " thresholds below", "sessions", { oneOf: ["sessions", "thresholds"] }),
+      minTasks: number("MinTasks", "Fewest tasks", 2, { least: 1 }),
+      maxTasks: number("MaxTasks", "Most tasks", 10, { least: 1 }),
+      callsPerTask: number("CallsPerTask",
+        "sessions: calls of a task that are aimed at; 60 % of MaxCalls", 120, { least: 1 }),
+      burstCapacity: number("BurstCapacity",
+        "sessions: per cent of MaxCalls in use at which half as many tasks again are added at once",
+        85, { least: 1 }),
+      requestsOut: number("RequestsOut",
+        "thresholds: requests per target and minute above which a task is added", 500, { least: 1 }),
+      requestsIn: number("RequestsIn",
+        "thresholds: requests per target and minute below which one is taken away", 100, { least: 0 }),
+      connectionsOut: number("ConnectionsOut",
+        "thresholds: connections per task above which a task is added", 50, { least: 1 }),
+      connectionsIn: number("ConnectionsIn",
+        "thresholds: connections per task below which one is taken away", 10, { least: 0 }),
+    }),
 
-  constructor(stack: Stack) {
-    this.stack = stack;
+    ...group("Who is told, and the phone", {
+      alarmEmail: text("AlarmEmail", "Who gets the alarms; empty: nobody, they show only", ""),
+      connectInstanceArn: text("ConnectInstanceArn",
+        "Amazon Connect instance whose media are streamed; empty: no phone", ""),
+    }),
+  };
 
-    this.group("The task");
-    this.image = this.text("ImageUri", "The image, best by digest; `deploy/push` prints it");
-    this.architecture = this.text("CpuArchitecture", "Kind of processor; the image has both",
-      "X86_64", { oneOf: ["X86_64", "ARM64"] });
-    const size = this.text("TaskSize", "CPU units and MiB of memory; 1024 units are one core",
-      "1024/2048", { oneOf: SIZES });
-    this.taskCpu = Fn.select(0, Fn.split("/", size));
-    this.taskMemory = Fn.select(1, Fn.split("/", size));
-    this.maxCalls = this.text("MaxCalls", "Most calls of one task; 200 per core is the program's own"
-      + " default", "200", { pattern: "[1-9][0-9]*" });
-    this.environment = this.text("EnvironmentName", "Dimension `Environment` of every metric",
-      "production", { pattern: "[A-Za-z0-9._-]+" });
+  stack.templateOptions.metadata = {
+    "AWS::CloudFormation::Interface": { ParameterGroups: groups },
+  };
+  refuse(stack, given);
+  return {
+    ...given,
+    ...conditions(stack, given),
+    taskCpu: Fn.select(0, Fn.split("/", given.size)),
+    taskMemory: Fn.select(1, Fn.split("/", given.size)),
+    /** Value of METRICS_SERVICE: the stack's name. */
+    serviceName: Aws.STACK_NAME,
+  };
+}
 
-    this.group("The network");
-    this.vpcId = this.text("VpcId", "A VPC that is there; empty: one is made, with two zones and a"
-      + " NAT gateway in each", "");
-    this.vpcCidr = this.text("VpcCidr", "Addresses of the VPC, of the new one or of that which is"
-      + " there: X-Forwarded-For is believed from there", "10.64.0.0/16",
-      { pattern: "[0-9.]+/[0-9]+" });
-    this.publicSubnetIds = this.list("PublicSubnetIds", "Of a VPC that is there: two or more, for the"
-      + " load balancer");
-    this.privateSubnetIds = this.list("PrivateSubnetIds", "Of a VPC that is there: two or more, with a"
-      + " way to the internet, for the tasks");
-    this.createNetwork = this.when("CreateNetwork", this.empty(this.vpcId));
+type Given = Record<
+  | "vpcId" | "domainName" | "hostedZoneId" | "certificateArn" | "accessLogBucket" | "apiKeysArn"
+  | "jwtIssuer" | "jwtJwksUrl" | "allowedOrigins" | "langfuseArn" | "sessionStore" | "scalingMode"
+  | "alarmEmail" | "connectInstanceArn", string
+> & Record<"publicSubnetIds" | "privateSubnetIds" | "toolLambdaArns" | "knowledgeBaseArns", string[]>;
 
-    this.group("The address");
-    this.domainName = this.text("DomainName", "Host name of the service, such as voice.example.com", "");
-    this.hostedZoneId = this.text("HostedZoneId", "Route 53 zone that gets a record of that name;"
-      + " empty: none is made", "");
-    this.certificateArn = this.text("CertificateArn", "ACM certificate for that name; empty: one is"
-      + " made and validated in the zone", "");
-    this.hasDomain = this.unless("HasDomain", this.empty(this.domainName));
-    this.hasZone = this.when("HasZone", Fn.conditionAnd(
-      Fn.conditionNot(this.empty(this.hostedZoneId)), Fn.conditionNot(this.empty(this.domainName))));
-    this.makeCertificate = this.when("MakeCertificate", this.empty(this.certificateArn));
+const is = Fn.conditionEquals;
+const filled = (value: string) => Fn.conditionNot(is(value, ""));
+const anyOf = (values: string[]) => filled(Fn.join("", values));
 
-    this.group("The load balancer");
-    // 3600 is what the original plan had; a server that pings needs no such patience with the dead.
-    this.idleTimeout = this.text("IdleTimeout", "Seconds without a byte after which the balancer"
-      + " closes a connection; the server pings every 20", "120",
-      { pattern: "[1-9][0-9]{0,2}|[1-3][0-9]{3}|4000" });
-    this.deregistrationDelay = this.text("DeregistrationDelay", "Seconds that calls get to end when"
-      + " their task is replaced", "3600", { pattern: "[0-9]{1,3}|[12][0-9]{3}|3[0-5][0-9]{2}|3600" });
-    this.stickiness = this.text("Stickiness", "Cookie of the balancer. Without effect on a WebSocket"
-      + " that is open, and it leads clients back to a task that is about to go: leave it off",
-      "false", { oneOf: ["true", "false"] });
-    this.stickinessSeconds = this.text("StickinessSeconds", "How long the cookie is good", "3600",
-      { pattern: "[1-9][0-9]{0,5}" });
-    this.accessLogBucket = this.text("AccessLogBucket", "Bucket for the balancer's access logs; empty:"
-      + " none. They contain the query of /sonic, and so tokens of calls (good once)", "");
-    this.hasAccessLogs = this.unless("HasAccessLogs", this.empty(this.accessLogBucket));
-    this.deletionProtection = this.text("DeletionProtection", "Whether the balancer refuses to be"
-      + " deleted", "false", { oneOf: ["true", "false"] });
-    this.upgradesPerAddress = this.number("UpgradesPerAddress", "Most requests to /sonic of one"
-      + " address in five minutes", 100, 10);
-    this.requestsPerAddress = this.number("RequestsPerAddress", "Most requests of any kind of one"
-      + " address in five minutes", 2000, 10);
+/** What is there and what is not. */
+function conditions(stack: Stack, given: Given) {
+  const when = (id: string, expression: ReturnType<typeof is>) =>
+    new CfnCondition(stack, id, { expression });
+  return {
+    createNetwork: when("CreateNetwork", is(given.vpcId, "")),
+    hasDomain: when("HasDomain", filled(given.domainName)),
+    hasZone: when("HasZone", Fn.conditionAnd(filled(given.hostedZoneId), filled(given.domainName))),
+    makeCertificate: when("MakeCertificate", is(given.certificateArn, "")),
+    hasAccessLogs: when("HasAccessLogs", filled(given.accessLogBucket)),
+    hasToolLambdas: when("HasToolLambdas", anyOf(given.toolLambdaArns)),
+    hasKnowledgeBases: when("HasKnowledgeBases", anyOf(given.knowledgeBaseArns)),
+    hasApiKeys: when("HasApiKeys", filled(given.apiKeysArn)),
+    hasJwt: when("HasJwt", filled(given.jwtIssuer)),
+    hasJwksUrl: when("HasJwksUrl", filled(given.jwtJwksUrl)),
+    hasOrigins: when("HasOrigins", filled(given.allowedOrigins)),
+    hasLangfuse: when("HasLangfuse", filled(given.langfuseArn)),
+    hasCache: when("HasCache", is(given.sessionStore, "valkey")),
+    scaleBySessions: when("ScaleBySessions", is(given.scalingMode, "sessions")),
+    scaleByThresholds: when("ScaleByThresholds", is(given.scalingMode, "thresholds")),
+    hasAlarmEmail: when("HasAlarmEmail", filled(given.alarmEmail)),
+    hasConnect: when("HasConnect", filled(given.connectInstanceArn)),
+  };
+}
 
-    this.group("The conversation");
-    this.novaRegion = this.text("NovaRegion", "Region of Amazon Nova Sonic; it need not be the stack's",
-      "us-east-1", { pattern: "[a-z]{2}(-[a-z]+)+-[0-9]" });
-    this.novaModelId = this.text("NovaModelId", "Model id", "amazon.nova-2-sonic-v1:0");
-    this.transcribe = this.text("Transcribe", "Whose words Amazon Transcribe hears as well", "off",
-      { oneOf: ["off", "caller", "both"] });
-    this.recording = this.text("Recording", "Whether calls are recorded whose persona does not say",
-      "off", { oneOf: ["on", "off"] });
-    this.toolHttpHosts = this.text("ToolHttpHosts", "Public hosts that tools may call over HTTPS,"
-      + " separated by commas", "");
-    this.toolLambdaArns = this.list("ToolLambdaArns", "Functions that tools may call");
-    this.knowledgeBaseArns = this.list("KnowledgeBaseArns", "Knowledge bases that tools may ask");
-    this.hasToolLambdas = this.unless("HasToolLambdas", this.none(this.toolLambdaArns));
-    this.hasKnowledgeBases = this.unless("HasKnowledgeBases", this.none(this.knowledgeBaseArns));
+/** What CloudFormation refuses before it makes anything. */
+function refuse(stack: Stack, given: Given): void {
+  const { conditionAnd: and, conditionOr: or, conditionNot: not, conditionContains: contains } = Fn;
+  const demand = (id: string, assert: ReturnType<typeof is>, assertDescription: string) =>
+    new CfnRule(stack, id, { assertions: [{ assert, assertDescription }] });
 
-    this.group("Who may call");
-    this.apiKeysArn = this.text("ApiKeysArn", "Secret whose text is API_KEYS, entries that"
-      + " `voice-s2s key` prints; empty: none", "");
-    this.hasApiKeys = this.unless("HasApiKeys", this.empty(this.apiKeysArn));
-    this.jwtIssuer = this.text("JwtIssuer", "Issuer of JSON Web Tokens, such as a Cognito user pool;"
-      + " empty: none", "");
-    this.jwtAudience = this.text("JwtAudience", "Their audience, for Cognito the id of the app client",
-      "");
-    this.jwtRolesClaim = this.text("JwtRolesClaim", "Their claim that lists roles; for Cognito"
-      + " cognito:groups", "roles");
-    this.jwtJwksUrl = this.text("JwtJwksUrl", "Where the issuer's keys are; empty: where OpenID says",
-      "");
-    this.hasJwt = this.unless("HasJwt", this.empty(this.jwtIssuer));
-    this.hasJwksUrl = this.unless("HasJwksUrl", this.empty(this.jwtJwksUrl));
-    this.allowedOrigins = this.text("AllowedOrigins", "Origins of pages that may call, separated by"
-      + " commas; empty: the service's own", "");
-    this.hasOrigins = this.unless("HasOrigins", this.empty(this.allowedOrigins));
-    this.langfuseArn = this.text("LangfuseArn", "Secret with the JSON keys PUBLIC_KEY,"
-      + " SECRET_KEY and HOST; empty: no Langfuse", "");
-    this.hasLangfuse = this.unless("HasLangfuse", this.empty(this.langfuseArn));
+  demand("SubnetsGoWithVpc",
+    or(is(given.vpcId, ""), and(
+      not(contains(given.publicSubnetIds, "")), not(contains(given.privateSubnetIds, "")))),
+    "VpcId needs PublicSubnetIds and PrivateSubnetIds");
+  demand("CertificateOrZone",
+    or(filled(given.certificateArn), and(filled(given.hostedZoneId), filled(given.domainName))),
+    "HTTPS needs CertificateArn, or DomainName and HostedZoneId to make one");
+  demand("SomebodyIsAsked",
+    or(filled(given.apiKeysArn), filled(given.jwtIssuer)),
+    "A public address needs ApiKeysArn or JwtIssuer: whoever reaches it spends your money");
+}
 
-    this.group("What is kept");
-    this.sessionLogDays = this.number("SessionLogDays", "Days that session logs and recordings are"
-      + " kept", 90, 1);
-    this.logDays = this.number("LogDays", "Days that the program's log is kept", 30, 1,
-      RETENTION.map(String));
-    const store = this.text("SessionStore", "Where the state of calls is kept so that they go on at"
-      + " another task when theirs has died", "valkey", { oneOf: ["valkey", "none"] });
-    this.hasCache = this.unless("HasCache", Fn.conditionEquals(store, "none"));
-    this.cacheNodeType = this.text("CacheNodeType", "Size of its two nodes", "cache.t4g.small");
-
-    this.group("How many tasks");
-    const mode = this.text("ScalingMode", "`sessions`: as many tasks as the calls need. `thresholds`:"
-      + " one more or less at the four thresholds below", "sessions",
-      { oneOf: ["sessions", "thresholds"] });
-    this.scaleBySessions = this.when("ScaleBySessions", Fn.conditionEquals(mode, "sessions"));
-    this.scaleByThresholds = this.when("ScaleByThresholds", Fn.conditionEquals(mode, "thresholds"));
-    this.minTasks = this.number("MinTasks", "Fewest tasks", 2, 1);
-    this.maxTasks = this.number("MaxTasks", "Most tasks", 10, 1);
-    this.callsPerTask = this.number("CallsPerTask", "sessions: calls of a task that are aimed at; 60 %"
-      + " of MaxCalls", 120, 1);
-    this.burstCapacity = this.number("BurstCapacity", "sessions: per cent of MaxCalls in use at which"
-      + " half as many tasks again are added at once", 85, 1);
-    this.requestsOut = this.number("RequestsOut", "thresholds: requests per target and minute above"
-      + " which a task is added", 500, 1);
-    this.requestsIn = this.number("RequestsIn", "thresholds: requests per target and minute below"
-      + " which a task is taken away", 100, 0);
-    this.connectionsOut = this.number("ConnectionsOut", "thresholds: connections per task above which"
-      + " a task is added", 50, 1);
-    this.connectionsIn = this.number("ConnectionsIn", "thresholds: connections per task below which a"
-      + " task is taken away", 10, 0);
-
-    this.group("Who is told, and the phone");
-    this.alarmEmail = this.text("AlarmEmail", "Who gets the alarms; empty: nobody, they show only", "");
-    this.hasAlarmEmail = this.unless("HasAlarmEmail", this.empty(this.alarmEmail));
-    this.connectInstanceArn = this.text("ConnectInstanceArn", "Amazon Connect instance whose media are"
-      + " streamed; empty: no phone", "");
-    this.hasConnect = this.unless("HasConnect", this.empty(this.connectInstanceArn));
-
-    stack.templateOptions.metadata = {
-      "AWS::CloudFormation::Interface": { ParameterGroups: this.groups },
-    };
-    this.rules();
-  }
-
-  /** Value of METRICS_SERVICE: the stack's name. */
-  get serviceName(): string {
-    return Aws.STACK_NAME;
-  }
-
-  /** What CloudFormation refuses before it makes anything. */
-  private rules(): void {
-    const given = (value: string) => Fn.conditionNot(Fn.conditionEquals(value, ""));
-    new CfnRule(this.stack, "SubnetsGoWithVpc", {
-      ruleCondition: given(this.vpcId),
-      assertions: [{
-        assert: Fn.conditionAnd(
-          Fn.conditionNot(Fn.conditionContains(this.publicSubnetIds, "")),
-          Fn.conditionNot(Fn.conditionContains(this.privateSubnetIds, "")),
-        ),
-        assertDescription: "VpcId needs PublicSubnetIds and PrivateSubnetIds",
-      }],
-    });
-    new CfnRule(this.stack, "CertificateOrZone", {
-      assertions: [{
-        assert: Fn.conditionOr(
-          given(this.certificateArn),
-          Fn.conditionAnd(given(this.hostedZoneId), given(this.domainName)),
-        ),
-        assertDescription: "HTTPS needs CertificateArn, or DomainName and HostedZoneId to make one",
-      }],
-    });
-    new CfnRule(this.stack, "SomebodyIsAsked", {
-      assertions: [{
-        assert: Fn.conditionOr(given(this.apiKeysArn), given(this.jwtIssuer)),
-        assertDescription: "A public address needs ApiKeysArn or JwtIssuer: whoever reaches it"
-          + " spends your money",
-      }],
-    });
-  }
-
-  private group(label: string): void {
-    this.groups.push({ Label: { default: label }, Parameters: [] });
-  }
-
-  private add(name: string): string {
-    this.groups.at(-1)?.Parameters.push(name);
+/** How a parameter is written down, and which group of the console it belongs to. */
+function forms(stack: Stack) {
+  const groups: { Label: { default: string }; Parameters: string[] }[] = [];
+  let names: string[] = [];
+  const add = (name: string) => {
+    names.push(name);
     return name;
-  }
-
-  private text(
-    name: string, description: string, value?: string,
-    rule: { oneOf?: Choice; pattern?: string } = {},
-  ): string {
-    return new CfnParameter(this.stack, this.add(name), {
-      type: "String", description, default: value,
-      allowedValues: rule.oneOf, allowedPattern: rule.pattern,
-    }).valueAsString;
-  }
-
-  private list(name: string, description: string): string[] {
-    return new CfnParameter(this.stack, this.add(name), {
-      type: "CommaDelimitedList", description, default: "",
-    }).valueAsList;
-  }
-
-  private number(
-    name: string, description: string, value: number, least: number, oneOf?: Choice,
-  ): number {
-    return new CfnParameter(this.stack, this.add(name), {
-      type: "Number", description, default: oneOf ? String(value) : value,
-      minValue: oneOf ? undefined : least, allowedValues: oneOf,
-    }).valueAsNumber;
-  }
-
-  private empty(value: string) {
-    return Fn.conditionEquals(value, "");
-  }
-
-  private none(values: string[]) {
-    return Fn.conditionEquals(Fn.join("", values), "");
-  }
-
-  private when(name: string, expression: ReturnType<typeof Fn.conditionEquals>): CfnCondition {
-    return new CfnCondition(this.stack, name, { expression });
-  }
-
-  private unless(name: string, expression: ReturnType<typeof Fn.conditionEquals>): CfnCondition {
-    return this.when(name, Fn.conditionNot(expression));
-  }
+  };
+  return {
+    groups,
+    /** Closes a group: what was added since the last one. */
+    group<Fields>(label: string, fields: Fields): Fields {
+      groups.push({ Label: { default: label }, Parameters: names });
+      names = [];
+      return fields;
+    },
+    text(
+      name: string, description: string, value?: string,
+      rule: { oneOf?: string[]; pattern?: string } = {},
+    ): string {
+      return new CfnParameter(stack, add(name), {
+        type: "String", description, default: value,
+        allowedValues: rule.oneOf, allowedPattern: rule.pattern,
+      }).valueAsString;
+    },
+    list(name: string, description: string): string[] {
+      return new CfnParameter(stack, add(name), {
+        type: "CommaDelimitedList", description, default: "",
+      }).valueAsList;
+    },
+    number(
+      name: string, description: string, value: number, rule: { least?: number; oneOf?: number[] },
+    ): number {
+      return new CfnParameter(stack, add(name), {
+        type: "Number", description, default: String(value),
+        minValue: rule.least, allowedValues: rule.oneOf?.map(String),
+      }).valueAsNumber;
+    },
+  };
 }

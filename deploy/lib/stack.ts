@@ -16,7 +16,7 @@ import { dashboard } from "./dashboard.ts";
 import { EncryptionKey } from "./key.ts";
 import { Metrics } from "./metrics.ts";
 import { Network } from "./network.ts";
-import { Parameters } from "./parameters.ts";
+import { parameters } from "./parameters.ts";
 import { Roles } from "./roles.ts";
 import { Scaling } from "./scaling.ts";
 import { Secrets } from "./secrets.ts";
@@ -34,7 +34,7 @@ export class VoiceStack extends Stack {
       analyticsReporting: false,
     });
 
-    const given = new Parameters(this);
+    const given = parameters(this);
     const metrics = new Metrics(given);
     const key = new EncryptionKey(this, "Key");
     const network = new Network(this, "Network", { given, key });

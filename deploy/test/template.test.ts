@@ -227,7 +227,7 @@ test("what was said is encrypted, private, and gone after its time", () => {
 test("both ways of scaling are there, with their numbers, and one of them is in force", () => {
   const defaults = ["RequestsOut", "RequestsIn", "ConnectionsOut", "ConnectionsIn", "MinTasks"]
     .map((name) => parameter(name).Default);
-  assert.deepEqual(defaults, [500, 100, 50, 10, 2]);
+  assert.deepEqual(defaults, ["500", "100", "50", "10", "2"]);
   const conditions = Object.values(template.findResources("AWS::ApplicationAutoScaling::ScalingPolicy"))
     .map((policy) => policy.Condition);
   assert.deepEqual(conditions.sort(),
