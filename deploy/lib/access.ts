@@ -21,10 +21,14 @@ export class Way extends Construct {
     const rule = { ipProtocol: "tcp", fromPort: port, toPort: port, description };
     this.rules = [
       new ec2.CfnSecurityGroupEgress(this, "Out", {
-        ...rule, groupId: from.securityGroupId, destinationSecurityGroupId: to.securityGroupId,
+        ...rule,
+        groupId: from.securityGroupId,
+        destinationSecurityGroupId: to.securityGroupId,
       }),
       new ec2.CfnSecurityGroupIngress(this, "In", {
-        ...rule, groupId: to.securityGroupId, sourceSecurityGroupId: from.securityGroupId,
+        ...rule,
+        groupId: to.securityGroupId,
+        sourceSecurityGroupId: from.securityGroupId,
       }),
     ];
   }

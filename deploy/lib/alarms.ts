@@ -6,7 +6,11 @@
  * short one (it still goes on): 14.4 times over 1 h and 5 min, 6 times over 6 h and 30 min.
  */
 import {
-  Aws, aws_cloudwatch as cw, aws_cloudwatch_actions as actions, aws_sns as sns, Duration,
+  Aws,
+  aws_cloudwatch as cw,
+  aws_cloudwatch_actions as actions,
+  aws_sns as sns,
+  Duration,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
@@ -58,20 +62,53 @@ export class Alarms extends Construct {
 
     // Refused calls count as failures, those for want of a place included.
     const setup = this.promise("CallSetup", "Calls that were refused", (window) =>
-      share(metrics.of("refused", "Sum", window), [metrics.of("refused", "Sum", window), metrics.of("started", "Sum", window)]));
-    const drops = this.promise("CallDrop", "Calls that ended without anybody's having wanted it", (window) =>
-      share(metrics.of("dropped", "Sum", window), [metrics.of("started", "Sum", window)]));
+      share(metrics.of("refused", "Sum", window), [
+        metrics.of("refused", "Sum", window),
+        metrics.of("started", "Sum", window),
+      ]),
+    );
+    const drops = this.promise(
+      "CallDrop",
+      "Calls that ended without anybody's having wanted it",
+      (window) =>
+        share(metrics.of("dropped", "Sum", window), [metrics.of("started", "Sum", window)]),
+    );
 
-    const slow = this.alarm("FirstAudio", "Callers wait too long for an answer (95 % within 1.5 s is promised)",
-      metrics.of("firstAudio", "p95", Duration.minutes(5)), 1.5, 3);
-    const errors = this.alarm("TargetErrors", "Tasks answer with 5xx; a full task does, with 503",
-      balancerMetric(balancer, "HTTPCode_Target_5XX_Count", "Sum", true), 10, 3);
-    this.alarm("BalancerErrors", "The load balancer answers by itself: no task to send to",
-      balancerMetric(balancer, "HTTPCode_ELB_5XX_Count", "Sum", false), 10, 3);
-    this.alarm("UnhealthyTasks", "A task fails its health check",
-      balancerMetric(balancer, "UnHealthyHostCount", "Maximum", true), 0, 3);
-    this.alarm("Capacity", "A task is nearly full; scaling does not follow, or MaxTasks is reached",
-      metrics.of("capacity", "Maximum", Duration.minutes(1)), 90, 5);
+    const slow = this.alarm(
+      "FirstAudio",
+      "Callers wait too long for an answer (95 % within 1.5 s is promised)",
+      metrics.of("firstAudio", "p95", Duration.minutes(5)),
+      1.5,
+      3,
+    );
+    const errors = this.alarm(
+      "TargetErrors",
+      "Tasks answer with 5xx; a full task does, with 503",
+      balancerMetric(balancer, "HTTPCode_Target_5XX_Count", "Sum", true),
+      10,
+      3,
+    );
+    this.alarm(
+      "BalancerErrors",
+      "The load balancer answers by itself: no task to send to",
+      balancerMetric(balancer, "HTTPCode_ELB_5XX_Count", "Sum", false),
+      10,
+      3,
+    );
+    this.alarm(
+      "UnhealthyTasks",
+      "A task fails its health check",
+      balancerMetric(balancer, "UnHealthyHostCount", "Maximum", true),
+      0,
+      3,
+    );
+    this.alarm(
+      "Capacity",
+      "A task is nearly full; scaling does not follow, or MaxTasks is reached",
+      metrics.of("capacity", "Maximum", Duration.minutes(1)),
+      90,
+      5,
+    );
 
     this.rollBack = [setup, drops, slow, errors].map((alarm) => alarm.alarmName);
   }
@@ -82,33 +119,44 @@ export class Alarms extends Construct {
    */
   private promise(id: string, what: string, ratio: (window: Duration) => cw.IMetric): cw.Alarm {
     const part = new Construct(this, id);
-    const quickest: cw.Alarm[] = [];
+    let quickest: cw.Alarm | undefined;
     for (const { name, times, long, short } of BURNS) {
-      const windows = [long, short].map((window) => new cw.Alarm(part, `${name}${window.toMinutes()}`, {
-        alarmDescription: `${what}: more than ${times} times what may be, over ${window.toHumanString()}`,
-        metric: ratio(window),
-        threshold: Number((times * BUDGET).toFixed(3)),
-        comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
-        evaluationPeriods: 1,
-        treatMissingData: cw.TreatMissingData.NOT_BREACHING,
-      }));
-      quickest.push(windows[1]!);
+      const days = Math.round(30 / times);
+      const windows = [long, short].map(
+        (window) =>
+          new cw.Alarm(part, `${name}${window.toMinutes()}`, {
+            alarmDescription: `${what}: ${times} times what may be, over ${window.toHumanString()}`,
+            metric: ratio(window),
+            threshold: Number((times * BUDGET).toFixed(3)),
+            comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluationPeriods: 1,
+            treatMissingData: cw.TreatMissingData.NOT_BREACHING,
+          }),
+      );
+      quickest ??= windows[1];
       const both = new cw.CompositeAlarm(part, name, {
         compositeAlarmName: `${Aws.STACK_NAME}-${id}-${name}`,
-        alarmDescription: `${what}: the budget of 30 days is gone in ${(30 / times).toFixed(0)} days at this rate`,
+        alarmDescription: `${what}: at this rate the month's budget lasts ${days} days`,
         alarmRule: cw.AlarmRule.allOf(...windows),
       });
       both.addAlarmAction(new actions.SnsAction(this.topic));
       this.all.push(both);
     }
-    return quickest[0]!;
+    return quickest!;
   }
 
   private alarm(
-    id: string, alarmDescription: string, metric: cw.IMetric, threshold: number, evaluationPeriods: number,
+    id: string,
+    alarmDescription: string,
+    metric: cw.IMetric,
+    threshold: number,
+    evaluationPeriods: number,
   ): cw.Alarm {
     const alarm = new cw.Alarm(this, id, {
-      alarmDescription, metric, threshold, evaluationPeriods,
+      alarmDescription,
+      metric,
+      threshold,
+      evaluationPeriods,
       comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
       treatMissingData: cw.TreatMissingData.NOT_BREACHING,
     });
@@ -131,7 +179,10 @@ function share(bad: cw.Metric, of: cw.Metric[]): cw.MathExpression {
 
 /** A metric of the load balancer, or of its target group. */
 export function balancerMetric(
-  balancer: Balancer, metricName: string, statistic: string, ofTargets: boolean,
+  balancer: Balancer,
+  metricName: string,
+  statistic: string,
+  ofTargets: boolean,
 ): cw.Metric {
   return new cw.Metric({
     namespace: "AWS/ApplicationELB",

@@ -5,8 +5,12 @@
  * other connections; when the task is deregistered it stays open until it ends or the delay is over.
  */
 import {
-  aws_certificatemanager as acm, aws_ec2 as ec2, aws_elasticloadbalancingv2 as elb,
-  aws_route53 as route53, Aws, Fn,
+  aws_certificatemanager as acm,
+  aws_ec2 as ec2,
+  aws_elasticloadbalancingv2 as elb,
+  aws_route53 as route53,
+  Aws,
+  Fn,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
@@ -41,8 +45,11 @@ export class Balancer extends Construct {
       allowAllOutbound: false,
     });
     for (const port of [443, 80]) {
-      this.securityGroup.addIngressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(port),
-        port === 80 ? "Only to be sent to HTTPS" : "HTTPS and WebSockets");
+      this.securityGroup.addIngressRule(
+        ec2.Peer.anyIpv4(),
+        ec2.Port.tcp(port),
+        port === 80 ? "Only to be sent to HTTPS" : "HTTPS and WebSockets",
+      );
     }
 
     const balancer = new elb.CfnLoadBalancer(this, "Resource", {
@@ -62,8 +69,11 @@ export class Balancer extends Construct {
           key: "access_logs.s3.enabled",
           value: Fn.conditionIf(given.hasAccessLogs.logicalId, "true", "false").toString(),
         },
-        Fn.conditionIf(given.hasAccessLogs.logicalId,
-          { Key: "access_logs.s3.bucket", Value: given.accessLogBucket }, { Ref: "AWS::NoValue" }),
+        Fn.conditionIf(
+          given.hasAccessLogs.logicalId,
+          { Key: "access_logs.s3.bucket", Value: given.accessLogBucket },
+          { Ref: "AWS::NoValue" },
+        ),
       ],
     });
     this.arn = balancer.ref;
@@ -108,10 +118,12 @@ export class Balancer extends Construct {
       loadBalancerArn: balancer.ref,
       port: 80,
       protocol: "HTTP",
-      defaultActions: [{
-        type: "redirect",
-        redirectConfig: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" },
-      }],
+      defaultActions: [
+        {
+          type: "redirect",
+          redirectConfig: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" },
+        },
+      ],
     });
 
     const record = new route53.CfnRecordSet(this, "Record", {
@@ -130,12 +142,14 @@ export class Balancer extends Construct {
     const own = new acm.CfnCertificate(this, "Certificate", {
       domainName: given.domainName,
       validationMethod: "DNS",
-      domainValidationOptions: [
-        { domainName: given.domainName, hostedZoneId: given.hostedZoneId },
-      ],
+      domainValidationOptions: [{ domainName: given.domainName, hostedZoneId: given.hostedZoneId }],
       tags: [{ key: "Name", value: Aws.STACK_NAME }],
     });
     own.cfnOptions.condition = given.makeCertificate;
-    return Fn.conditionIf(given.makeCertificate.logicalId, own.ref, given.certificateArn).toString();
+    return Fn.conditionIf(
+      given.makeCertificate.logicalId,
+      own.ref,
+      given.certificateArn,
+    ).toString();
   }
 }

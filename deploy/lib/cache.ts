@@ -5,7 +5,11 @@
  * a call that loses its task begins anew; a rolling deployment alone loses none.
  */
 import {
-  Aws, aws_ec2 as ec2, aws_elasticache as elasticache, aws_secretsmanager as sm, SecretValue,
+  Aws,
+  aws_ec2 as ec2,
+  aws_elasticache as elasticache,
+  aws_secretsmanager as sm,
+  SecretValue,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
@@ -68,8 +72,9 @@ export class Cache extends Construct {
       description: `URL of the session store (SESSION_STORE), stack ${Aws.STACK_NAME}`,
       encryptionKey: key.key,
       secretStringValue: SecretValue.unsafePlainText(
-        `rediss://:${SecretValue.secretsManager(password.secretArn).unsafeUnwrap()}`
-        + `@${group.attrPrimaryEndPointAddress}:${group.attrPrimaryEndPointPort}`),
+        `rediss://:${SecretValue.secretsManager(password.secretArn).unsafeUnwrap()}` +
+          `@${group.attrPrimaryEndPointAddress}:${group.attrPrimaryEndPointPort}`,
+      ),
     });
     this.urlSecretArn = url.secretArn;
     onlyIf(this, given.hasCache);
@@ -78,7 +83,10 @@ export class Cache extends Construct {
   /** Lets the tasks in, under the same condition. */
   admit(tasks: ec2.SecurityGroup, given: Parameters): Way {
     const way = new Way(this, "Tasks", {
-      from: tasks, to: this.securityGroup, port: PORT, description: "Tasks to the session store",
+      from: tasks,
+      to: this.securityGroup,
+      port: PORT,
+      description: "Tasks to the session store",
     });
     onlyIf(way, given.hasCache);
     return way;

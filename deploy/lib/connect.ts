@@ -6,7 +6,14 @@
  * flow are deployed on top; `BridgePolicy` is what the bridge's task role needs of these parts.
  */
 import {
-  Aws, aws_connect as connect, aws_iam as iam, aws_s3 as s3, CfnOutput, Duration, Fn, RemovalPolicy,
+  Aws,
+  aws_connect as connect,
+  aws_iam as iam,
+  aws_s3 as s3,
+  CfnOutput,
+  Duration,
+  Fn,
+  RemovalPolicy,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
@@ -44,41 +51,62 @@ export class ConnectHook extends Construct {
       objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
       // One object for each answer, played once.
-      lifecycleRules: [{ id: "Expire", expiration: Duration.days(1), abortIncompleteMultipartUploadAfter: Duration.days(1) }],
+      lifecycleRules: [
+        {
+          id: "Expire",
+          expiration: Duration.days(1),
+          abortIncompleteMultipartUploadAfter: Duration.days(1),
+        },
+      ],
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    prompts.addToResourcePolicy(new iam.PolicyStatement({
-      sid: "ConnectPrompts",
-      principals: [new iam.ServicePrincipal("connect.amazonaws.com")],
-      actions: ["s3:ListBucket", "s3:GetObject"],
-      resources: [prompts.bucketArn, prompts.arnForObjects("*")],
-      conditions: {
-        StringEquals: {
-          "aws:SourceAccount": Aws.ACCOUNT_ID,
-          "aws:SourceArn": given.connectInstanceArn,
+    prompts.addToResourcePolicy(
+      new iam.PolicyStatement({
+        sid: "ConnectPrompts",
+        principals: [new iam.ServicePrincipal("connect.amazonaws.com")],
+        actions: ["s3:ListBucket", "s3:GetObject"],
+        resources: [prompts.bucketArn, prompts.arnForObjects("*")],
+        conditions: {
+          StringEquals: {
+            "aws:SourceAccount": Aws.ACCOUNT_ID,
+            "aws:SourceArn": given.connectInstanceArn,
+          },
         },
-      },
-    }));
+      }),
+    );
 
     const streams = `arn:${Aws.PARTITION}:kinesisvideo:${Aws.REGION}:${Aws.ACCOUNT_ID}:stream/${prefix}*/*`;
     const policy = new iam.ManagedPolicy(this, "BridgePolicy", {
-      description: "What the audio bridge needs: callers' audio, answers as prompts, speech for them",
+      description:
+        "What the audio bridge needs: callers' audio, answers as prompts, speech for them",
       statements: [
         new iam.PolicyStatement({
           sid: "CallerAudio",
-          actions: ["kinesisvideo:GetDataEndpoint", "kinesisvideo:GetMedia", "kinesisvideo:DescribeStream"],
+          actions: [
+            "kinesisvideo:GetDataEndpoint",
+            "kinesisvideo:GetMedia",
+            "kinesisvideo:DescribeStream",
+          ],
           resources: [streams],
         }),
         new iam.PolicyStatement({
           sid: "CallerAudioKey",
           actions: ["kms:Decrypt"],
           resources: [key.arn],
-          conditions: { StringEquals: { "kms:ViaService": `kinesisvideo.${Aws.REGION}.amazonaws.com` } },
+          conditions: {
+            StringEquals: { "kms:ViaService": `kinesisvideo.${Aws.REGION}.amazonaws.com` },
+          },
         }),
         new iam.PolicyStatement({
-          sid: "Prompts", actions: ["s3:PutObject"], resources: [prompts.arnForObjects("*")],
+          sid: "Prompts",
+          actions: ["s3:PutObject"],
+          resources: [prompts.arnForObjects("*")],
         }),
-        new iam.PolicyStatement({ sid: "Speech", actions: ["polly:SynthesizeSpeech"], resources: ["*"] }),
+        new iam.PolicyStatement({
+          sid: "Speech",
+          actions: ["polly:SynthesizeSpeech"],
+          resources: ["*"],
+        }),
         new iam.PolicyStatement({
           sid: "Contact",
           actions: ["connect:UpdateContactAttributes", "connect:StopContact"],
@@ -87,7 +115,10 @@ export class ConnectHook extends Construct {
       ],
     });
     onlyIf(this, given.hasConnect);
-    for (const [name, value] of [["PromptBucketName", prompts.bucketName], ["BridgePolicyArn", policy.managedPolicyArn]]) {
+    for (const [name, value] of [
+      ["PromptBucketName", prompts.bucketName],
+      ["BridgePolicyArn", policy.managedPolicyArn],
+    ]) {
       new CfnOutput(this, name!, { value: value!, condition: given.hasConnect });
     }
   }

@@ -15,32 +15,44 @@ interface DashboardProps {
 }
 
 /** Puts it into the stack. */
-export function dashboard(scope: Construct, { metrics, balancer, service, alarms }: DashboardProps): void {
+export function dashboard(
+  scope: Construct,
+  { metrics, balancer, service, alarms }: DashboardProps,
+): void {
   const graph = (title: string, left: cw.IMetric[], right: cw.IMetric[] = []) =>
     new cw.GraphWidget({ title, left, right, width: 8, height: 6, leftYAxis: { min: 0 } });
-  const task = (metricName: string) => new cw.Metric({
-    namespace: "AWS/ECS",
-    metricName,
-    dimensionsMap: { ClusterName: service.clusterName, ServiceName: service.serviceName },
-    statistic: "Average",
-    period: Duration.minutes(1),
-  });
+  const task = (metricName: string) =>
+    new cw.Metric({
+      namespace: "AWS/ECS",
+      metricName,
+      dimensionsMap: { ClusterName: service.clusterName, ServiceName: service.serviceName },
+      statistic: "Average",
+      period: Duration.minutes(1),
+    });
   const tasks = (metricName: string) =>
-    new cw.Metric({ ...task(metricName).toMetricConfig().metricStat!, namespace: "ECS/ContainerInsights",
-      dimensionsMap: { ClusterName: service.clusterName, ServiceName: service.serviceName } });
+    new cw.Metric({
+      ...task(metricName).toMetricConfig().metricStat!,
+      namespace: "ECS/ContainerInsights",
+      dimensionsMap: { ClusterName: service.clusterName, ServiceName: service.serviceName },
+    });
 
   new cw.Dashboard(scope, "Dashboard", {
     dashboardName: Aws.STACK_NAME,
     widgets: [
       [new cw.AlarmStatusWidget({ title: "Alarms", alarms: alarms.all, width: 24, height: 3 })],
       [
-        graph("Wait for the first audio, s",
-          ["p50", "p95", "p99"].map((p) => metrics.of("firstAudio", p).with({ label: p }))),
+        graph(
+          "Wait for the first audio, s",
+          ["p50", "p95", "p99"].map((p) => metrics.of("firstAudio", p).with({ label: p })),
+        ),
         graph("Calls that failed", [
           metrics.of("dropped", "Sum").with({ label: "dropped" }),
           metrics.of("refused", "Sum").with({ label: "refused" }),
         ]),
-        graph("Errors, by source", SOURCES.map((source) => metrics.errorsOf(source))),
+        graph(
+          "Errors, by source",
+          SOURCES.map((source) => metrics.errorsOf(source)),
+        ),
       ],
       [
         graph("Calls", [
@@ -56,12 +68,14 @@ export function dashboard(scope: Construct, { metrics, balancer, service, alarms
       [
         graph("Streams renewed", [metrics.of("renewals", "Sum").with({ label: "renewals" })]),
         graph("CPU and memory, %", [task("CPUUtilization"), task("MemoryUtilization")]),
-        graph("Load balancer",
+        graph(
+          "Load balancer",
           [balancerMetric(balancer, "ActiveConnectionCount", "Sum", false)],
           [
             balancerMetric(balancer, "HTTPCode_Target_5XX_Count", "Sum", true),
             balancerMetric(balancer, "HTTPCode_ELB_5XX_Count", "Sum", false),
-          ]),
+          ],
+        ),
       ],
     ],
   });

@@ -46,7 +46,12 @@ export class Metrics {
   }
 
   /** One metric of the program. */
-  of(name: Name, statistic: string, period = Duration.minutes(1), more: Record<string, string> = {}): cw.Metric {
+  of(
+    name: Name,
+    statistic: string,
+    period = Duration.minutes(1),
+    more: Record<string, string> = {},
+  ): cw.Metric {
     return new cw.Metric({
       namespace: NAMESPACE,
       metricName: NAMES[name],

@@ -5,7 +5,13 @@
  * calls and not all; S3 has a way of its own, which costs nothing. No task has a public address.
  */
 import {
-  Aws, aws_ec2 as ec2, aws_iam as iam, aws_logs as logs, type CfnResource, Fn, RemovalPolicy,
+  Aws,
+  aws_ec2 as ec2,
+  aws_iam as iam,
+  aws_logs as logs,
+  type CfnResource,
+  Fn,
+  RemovalPolicy,
   Token,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
@@ -73,7 +79,10 @@ class OwnVpc extends Construct {
     // Four equal parts: two for the balancer, two for the tasks.
     const parts = Fn.cidr(vpc.attrCidrBlock, 4, "12");
 
-    const publicRoutes = new ec2.CfnRouteTable(this, "PublicRoutes", { vpcId: vpc.ref, tags: tags("public") });
+    const publicRoutes = new ec2.CfnRouteTable(this, "PublicRoutes", {
+      vpcId: vpc.ref,
+      tags: tags("public"),
+    });
     new ec2.CfnRoute(this, "PublicRoute", {
       routeTableId: publicRoutes.ref,
       destinationCidrBlock: "0.0.0.0/0",
@@ -91,27 +100,37 @@ class OwnVpc extends Construct {
           mapPublicIpOnLaunch: false,
           tags: tags(`${name.toLowerCase()}-${letter.toLowerCase()}`),
         });
-        this.ways.push(new ec2.CfnSubnetRouteTableAssociation(this, `${name}${letter}Routes`, {
-          subnetId: subnet.ref,
-          routeTableId: routes.ref,
-        }));
+        this.ways.push(
+          new ec2.CfnSubnetRouteTableAssociation(this, `${name}${letter}Routes`, {
+            subnetId: subnet.ref,
+            routeTableId: routes.ref,
+          }),
+        );
         return subnet;
       };
       const open = subnet("Public", zone, publicRoutes);
-      const address = new ec2.CfnEIP(this, `Address${letter}`, { domain: "vpc", tags: tags("nat") });
+      const address = new ec2.CfnEIP(this, `Address${letter}`, {
+        domain: "vpc",
+        tags: tags("nat"),
+      });
       address.addResourceDependency(attachment);
       const nat = new ec2.CfnNatGateway(this, `Nat${letter}`, {
         subnetId: open.ref,
         allocationId: address.attrAllocationId,
         tags: tags("nat"),
       });
-      const routes = new ec2.CfnRouteTable(this, `Routes${letter}`, { vpcId: vpc.ref, tags: tags("private") });
+      const routes = new ec2.CfnRouteTable(this, `Routes${letter}`, {
+        vpcId: vpc.ref,
+        tags: tags("private"),
+      });
       privateRoutes.push(routes.ref);
-      this.ways.push(new ec2.CfnRoute(this, `Route${letter}`, {
-        routeTableId: routes.ref,
-        destinationCidrBlock: "0.0.0.0/0",
-        natGatewayId: nat.ref,
-      }));
+      this.ways.push(
+        new ec2.CfnRoute(this, `Route${letter}`, {
+          routeTableId: routes.ref,
+          destinationCidrBlock: "0.0.0.0/0",
+          natGatewayId: nat.ref,
+        }),
+      );
       return { open: open.ref, closed: subnet("Private", ZONES.length + zone, routes).ref };
     });
     this.publicSubnetIds = zones.map((zone) => zone.open);
@@ -139,10 +158,12 @@ class OwnVpc extends Construct {
       }),
       inlinePolicies: {
         write: new iam.PolicyDocument({
-          statements: [new iam.PolicyStatement({
-            actions: ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-            resources: [group.logGroupArn],
-          })],
+          statements: [
+            new iam.PolicyStatement({
+              actions: ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+              resources: [group.logGroupArn],
+            }),
+          ],
         }),
       },
     });

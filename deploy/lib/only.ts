@@ -20,8 +20,10 @@ export class WaitFor extends Construct {
     for (const other of others) {
       const condition = other.cfnOptions.condition;
       if (condition) {
-        handle.addMetadata(other.node.path.split("/").slice(1).join("."),
-          Fn.conditionIf(condition.logicalId, other.ref, ""));
+        handle.addMetadata(
+          other.node.path.split("/").slice(1).join("."),
+          Fn.conditionIf(condition.logicalId, other.ref, ""),
+        );
       } else {
         who.addResourceDependency(other);
       }

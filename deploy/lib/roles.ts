@@ -47,34 +47,59 @@ export class Roles extends Construct {
   }
 
   private taskMay({ given, storage, key }: RolesProps): void {
-    const may = (sid: string, actions: string[], resources: string[], conditions?: iam.Conditions) =>
-      this.task.addToPolicy(new iam.PolicyStatement({ sid, actions, resources, conditions }));
+    const may = (
+      sid: string,
+      actions: string[],
+      resources: string[],
+      conditions?: iam.Conditions,
+    ) => this.task.addToPolicy(new iam.PolicyStatement({ sid, actions, resources, conditions }));
 
     // Which of the two is looked at is not documented in one voice: AWS names the first, its own
     // samples grant both (`nova-sonic.md` §8).
-    may("NovaSonic", ["bedrock:InvokeModel", "bedrock:InvokeModelWithBidirectionalStream"],
-      [`arn:${Aws.PARTITION}:bedrock:${given.novaRegion}::foundation-model/${given.novaModelId}`]);
+    may(
+      "NovaSonic",
+      ["bedrock:InvokeModel", "bedrock:InvokeModelWithBidirectionalStream"],
+      [`arn:${Aws.PARTITION}:bedrock:${given.novaRegion}::foundation-model/${given.novaModelId}`],
+    );
     may("Transcribe", ["transcribe:StartStreamTranscription"], ["*"]);
-    may("SessionLogs", ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
-      [storage.bucket.arnForObjects("*")]);
+    may(
+      "SessionLogs",
+      ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
+      [storage.bucket.arnForObjects("*")],
+    );
     // Without it S3 answers 403 instead of 404, and a log that is not there looks like one that is.
     may("SessionLogList", ["s3:ListBucket"], [storage.bucket.bucketArn]);
-    may("SessionLogKey", ["kms:GenerateDataKey", "kms:Decrypt"], [key.arn],
-      { StringEquals: { "kms:ViaService": `s3.${Aws.REGION}.amazonaws.com` } });
-    may("Metrics", ["cloudwatch:PutMetricData"], ["*"],
-      { StringEquals: { "cloudwatch:namespace": NAMESPACE } });
-    may("ScaleInProtection", ["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"],
-      [this.arn("ecs", `task/${Aws.STACK_NAME}/*`)]);
+    may("SessionLogKey", ["kms:GenerateDataKey", "kms:Decrypt"], [key.arn], {
+      StringEquals: { "kms:ViaService": `s3.${Aws.REGION}.amazonaws.com` },
+    });
+    may("Metrics", ["cloudwatch:PutMetricData"], ["*"], {
+      StringEquals: { "cloudwatch:namespace": NAMESPACE },
+    });
+    may(
+      "ScaleInProtection",
+      ["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"],
+      [this.arn("ecs", `task/${Aws.STACK_NAME}/*`)],
+    );
 
     this.basic(this.task).addMetadata("cfn-lint", {
       // AWS's published list of actions does not know the second one; a grant of it does no harm.
       config: { ignore_checks: ["W3037"] },
     });
 
-    this.optional(this.task, "ToolLambdas", given.hasToolLambdas,
-      ["lambda:InvokeFunction"], given.toolLambdaArns);
-    this.optional(this.task, "KnowledgeBases", given.hasKnowledgeBases,
-      ["bedrock:Retrieve"], given.knowledgeBaseArns);
+    this.optional(
+      this.task,
+      "ToolLambdas",
+      given.hasToolLambdas,
+      ["lambda:InvokeFunction"],
+      given.toolLambdaArns,
+    );
+    this.optional(
+      this.task,
+      "KnowledgeBases",
+      given.hasKnowledgeBases,
+      ["bedrock:Retrieve"],
+      given.knowledgeBaseArns,
+    );
   }
 
   private executionMay({ given, storage, secrets, cache, key }: RolesProps): void {
@@ -84,7 +109,11 @@ export class Roles extends Construct {
     may({ sid: "RegistryToken", actions: ["ecr:GetAuthorizationToken"], resources: ["*"] });
     may({
       sid: "Image",
-      actions: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+      actions: [
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+      ],
       resources: [this.arn("ecr", "repository/*")],
     });
     may({
@@ -96,7 +125,9 @@ export class Roles extends Construct {
       sid: "SecretsKey",
       actions: ["kms:Decrypt"],
       resources: [key.arn],
-      conditions: { StringEquals: { "kms:ViaService": `secretsmanager.${Aws.REGION}.amazonaws.com` } },
+      conditions: {
+        StringEquals: { "kms:ViaService": `secretsmanager.${Aws.REGION}.amazonaws.com` },
+      },
     });
     const read = ["secretsmanager:GetSecretValue"];
     may({ sid: "Secrets", actions: read, resources: secrets.arns });
@@ -107,7 +138,11 @@ export class Roles extends Construct {
 
   /** A policy of its own, since a statement cannot have a condition of CloudFormation's. */
   private optional(
-    role: iam.Role, id: string, condition: CfnCondition, actions: string[], resources: string[],
+    role: iam.Role,
+    id: string,
+    condition: CfnCondition,
+    actions: string[],
+    resources: string[],
   ): void {
     const policy = new iam.CfnPolicy(this, id, {
       policyName: id,

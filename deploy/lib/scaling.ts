@@ -2,11 +2,14 @@
  * How many tasks there are. Two ways, one of which is chosen (`ScalingMode`).
  *
  * `sessions` follows the calls: as many tasks as hold `CallsPerTask` each, and half as many again at
- * once when a burst fills them to `BurstCapacity` per cent. `thresholds` adds and takes away one task at fixed
- * numbers of requests and connections.
+ * once when a burst fills them to `BurstCapacity` per cent. `thresholds` adds and takes away one
+ * task at fixed numbers of requests and connections.
  */
 import {
-  aws_applicationautoscaling as scaling, aws_cloudwatch as cw, Duration, Fn,
+  aws_applicationautoscaling as scaling,
+  aws_cloudwatch as cw,
+  Duration,
+  Fn,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
@@ -42,12 +45,19 @@ export class Scaling extends Construct {
 
 class BySessions extends Construct {
   constructor(
-    scope: Construct, id: string, target: scaling.CfnScalableTarget,
+    scope: Construct,
+    id: string,
+    target: scaling.CfnScalableTarget,
     { given, metrics, service }: ScalingProps,
   ) {
     super(scope, id);
-    const stat = (name: string, namespace: string, metricName: string, statistic: string,
-      dimensions: { name: string; value: string }[]) => ({
+    const stat = (
+      name: string,
+      namespace: string,
+      metricName: string,
+      statistic: string,
+      dimensions: { name: string; value: string }[],
+    ) => ({
       id: name,
       metricStat: { metric: { namespace, metricName, dimensions }, stat: statistic },
       returnData: false,
@@ -70,7 +80,12 @@ class BySessions extends Construct {
               { name: "ClusterName", value: service.clusterName },
               { name: "ServiceName", value: service.serviceName },
             ]),
-            { id: "each", expression: "calls / tasks", label: "calls per desired task", returnData: true },
+            {
+              id: "each",
+              expression: "calls / tasks",
+              label: "calls per desired task",
+              returnData: true,
+            },
           ],
         },
       },
@@ -107,7 +122,9 @@ class BySessions extends Construct {
 
 class ByThresholds extends Construct {
   constructor(
-    scope: Construct, id: string, target: scaling.CfnScalableTarget,
+    scope: Construct,
+    id: string,
+    target: scaling.CfnScalableTarget,
     { given, metrics, balancer }: ScalingProps,
   ) {
     super(scope, id);
@@ -122,23 +139,49 @@ class ByThresholds extends Construct {
 
     const out = this.step("Out", target, 1, 60);
     const greater = (name: string, metric: cw.IMetric, threshold: number, what: string) =>
-      this.alarm(name, metric, threshold, cw.ComparisonOperator.GREATER_THAN_THRESHOLD, 2, out, what);
+      this.alarm(
+        name,
+        metric,
+        threshold,
+        cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
+        2,
+        out,
+        what,
+      );
     greater("RequestsOut", requests, given.requestsOut, "Many requests per target: one more task");
-    greater("ConnectionsOut", connections, given.connectionsOut, "Many connections per task: one more");
+    greater(
+      "ConnectionsOut",
+      connections,
+      given.connectionsOut,
+      "Many connections per task: one more",
+    );
 
     // Both have to be low. A call is one request: few requests say nothing about how many talk, and
     // a task full of calls would be taken away.
+    const few = `FILL(requests, 0) < ${given.requestsIn}`;
     const low = new cw.MathExpression({
-      expression: `IF(FILL(requests, 0) < ${given.requestsIn} AND connections < ${given.connectionsIn}, 1, 0)`,
+      expression: `IF(${few} AND connections < ${given.connectionsIn}, 1, 0)`,
       usingMetrics: { requests, connections },
       period: Duration.minutes(1),
       label: "both are low",
     });
-    this.alarm("In", low, 1, cw.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD, 15,
-      this.step("In", target, -1, 900), "Few requests and few connections: one task fewer");
+    this.alarm(
+      "In",
+      low,
+      1,
+      cw.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      15,
+      this.step("In", target, -1, 900),
+      "Few requests and few connections: one task fewer",
+    );
   }
 
-  private step(id: string, target: scaling.CfnScalableTarget, change: 1 | -1, cooldown: number): string {
+  private step(
+    id: string,
+    target: scaling.CfnScalableTarget,
+    change: 1 | -1,
+    cooldown: number,
+  ): string {
     return new scaling.CfnScalingPolicy(this, `${id}Policy`, {
       policyName: change > 0 ? "one-more" : "one-fewer",
       policyType: "StepScaling",
@@ -153,11 +196,20 @@ class ByThresholds extends Construct {
   }
 
   private alarm(
-    id: string, metric: cw.IMetric, threshold: number, comparisonOperator: cw.ComparisonOperator,
-    evaluationPeriods: number, policy: string, alarmDescription: string,
+    id: string,
+    metric: cw.IMetric,
+    threshold: number,
+    comparisonOperator: cw.ComparisonOperator,
+    evaluationPeriods: number,
+    policy: string,
+    alarmDescription: string,
   ): void {
     new cw.Alarm(this, id, {
-      metric, threshold, comparisonOperator, evaluationPeriods, alarmDescription,
+      metric,
+      threshold,
+      comparisonOperator,
+      evaluationPeriods,
+      alarmDescription,
       treatMissingData: cw.TreatMissingData.NOT_BREACHING,
     }).addAlarmAction({ bind: () => ({ alarmActionArn: policy }) });
   }

@@ -24,10 +24,16 @@ export class Secrets extends Construct {
 
   constructor(scope: Construct, id: string, { given, key }: SecretsProps) {
     super(scope, id);
-    const storeKey = this.hexadecimal("StoreKey", key,
-      "Encrypts the state of calls in the session store (SESSION_STORE_KEY)");
-    const tickets = this.hexadecimal("TicketKey", key,
-      "Signs the tickets that browsers get for one call (TICKET_SECRET)");
+    const storeKey = this.hexadecimal(
+      "StoreKey",
+      key,
+      "Encrypts the state of calls in the session store (SESSION_STORE_KEY)",
+    );
+    const tickets = this.hexadecimal(
+      "TicketKey",
+      key,
+      "Signs the tickets that browsers get for one call (TICKET_SECRET)",
+    );
 
     const variable = (name: string, from: string) => ({ name, valueFrom: from });
     const only = (condition: string, name: string, from: string) =>

@@ -4,9 +4,7 @@
  * A task that is replaced is taken out of the target group first and gets SIGTERM only when the
  * deregistration delay is over; until then its calls end by themselves (`ops.md` §1.1).
  */
-import {
-  Aws, aws_ec2 as ec2, aws_ecs as ecs, Fn, type IResolvable,
-} from "aws-cdk-lib";
+import { Aws, aws_ec2 as ec2, aws_ecs as ecs, Fn, type IResolvable } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
 import { Way } from "./access.ts";
@@ -60,7 +58,10 @@ export class Service extends Construct {
       allowAllOutbound: false,
     });
     new Way(this, "Balancer", {
-      from: balancer.securityGroup, to: access, port: PORT, description: "The load balancer to the tasks",
+      from: balancer.securityGroup,
+      to: access,
+      port: PORT,
+      description: "The load balancer to the tasks",
     });
     access.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), "AWS, Langfuse, tools");
 
@@ -86,16 +87,20 @@ export class Service extends Construct {
           securityGroups: [access.securityGroupId],
         },
       },
-      loadBalancers: [{
-        containerName: "voice-s2s",
-        containerPort: PORT,
-        targetGroupArn: balancer.targetGroupArn,
-      }],
+      loadBalancers: [
+        {
+          containerName: "voice-s2s",
+          containerPort: PORT,
+          targetGroupArn: balancer.targetGroupArn,
+        },
+      ],
     });
     this.service.addResourceDependency(balancer.listener);
     // A task needs its permissions and its ways before it can fetch image and secrets.
     new WaitFor(this, "Ready", this.service, [
-      ...network.ways, ...roles.policies, ...cache.admit(access, given).rules,
+      ...network.ways,
+      ...roles.policies,
+      ...cache.admit(access, given).rules,
     ]);
     this.serviceName = this.service.attrName;
   }
@@ -112,50 +117,59 @@ export class Service extends Construct {
       taskRoleArn: roles.task.roleArn,
       executionRoleArn: roles.execution.roleArn,
       volumes: [{ name: "data" }],
-      containerDefinitions: [{
-        name: "voice-s2s",
-        image: given.image,
-        essential: true,
-        user: "10001:10001",
-        readonlyRootFilesystem: true,
-        mountPoints: [{ sourceVolume: "data", containerPath: DATA_DIR, readOnly: false }],
-        portMappings: [{ containerPort: PORT, protocol: "tcp" }],
-        // The image's own is ignored by ECS. Both have to be content before a task counts.
-        healthCheck: {
-          command: ["CMD", "/usr/local/bin/voice-s2s", "healthcheck"],
-          interval: 10,
-          timeout: 5,
-          retries: 3,
-          startPeriod: 15,
-        },
-        // The most that Fargate gives; the program itself stops after 110 (SHUTDOWN_GRACE).
-        stopTimeout: 120,
-        linuxParameters: { capabilities: { drop: ["ALL"] } },
-        ulimits: [{ name: "nofile", softLimit: 65536, hardLimit: 65536 }],
-        logConfiguration: {
-          logDriver: "awslogs",
-          options: {
-            "awslogs-group": storage.logGroup.logGroupName,
-            "awslogs-region": Aws.REGION,
-            "awslogs-stream-prefix": "task",
-            // A log that cannot be written must not stop whoever speaks.
-            mode: "non-blocking",
-            "max-buffer-size": "25m",
+      containerDefinitions: [
+        {
+          name: "voice-s2s",
+          image: given.image,
+          essential: true,
+          user: "10001:10001",
+          readonlyRootFilesystem: true,
+          mountPoints: [{ sourceVolume: "data", containerPath: DATA_DIR, readOnly: false }],
+          portMappings: [{ containerPort: PORT, protocol: "tcp" }],
+          // The image's own is ignored by ECS. Both have to be content before a task counts.
+          healthCheck: {
+            command: ["CMD", "/usr/local/bin/voice-s2s", "healthcheck"],
+            interval: 10,
+            timeout: 5,
+            retries: 3,
+            startPeriod: 15,
           },
+          // The most that Fargate gives; the program itself stops after 110 (SHUTDOWN_GRACE).
+          stopTimeout: 120,
+          linuxParameters: { capabilities: { drop: ["ALL"] } },
+          ulimits: [{ name: "nofile", softLimit: 65536, hardLimit: 65536 }],
+          logConfiguration: {
+            logDriver: "awslogs",
+            options: {
+              "awslogs-group": storage.logGroup.logGroupName,
+              "awslogs-region": Aws.REGION,
+              "awslogs-stream-prefix": "task",
+              // A log that cannot be written must not stop whoever speaks.
+              mode: "non-blocking",
+              "max-buffer-size": "25m",
+            },
+          },
+          environment: settings(props),
+          secrets: [
+            ...secrets.variables,
+            Fn.conditionIf(
+              given.hasCache.logicalId,
+              { Name: "SESSION_STORE", ValueFrom: cache.urlSecretArn },
+              { Ref: "AWS::NoValue" },
+            ),
+          ],
         },
-        environment: settings(props),
-        secrets: [
-          ...secrets.variables,
-          Fn.conditionIf(given.hasCache.logicalId,
-            { Name: "SESSION_STORE", ValueFrom: cache.urlSecretArn }, { Ref: "AWS::NoValue" }),
-        ],
-      }],
+      ],
     });
   }
 }
 
 /** The variables of the program that are not secret. `voice-s2s serve --help` explains each. */
-function settings({ given, metrics, storage }: ServiceProps): (ecs.CfnTaskDefinition.KeyValuePairProperty | IResolvable)[] {
+function settings({
+  given,
+  metrics,
+  storage,
+}: ServiceProps): (ecs.CfnTaskDefinition.KeyValuePairProperty | IResolvable)[] {
   const set = (name: string, value: string) => ({ name, value });
   const only = (condition: string, name: string, value: string) =>
     Fn.conditionIf(condition, { Name: name, Value: value }, { Ref: "AWS::NoValue" });

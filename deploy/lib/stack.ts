@@ -45,7 +45,15 @@ export class VoiceStack extends Stack {
     const alarms = new Alarms(this, "Alarms", { given, metrics, balancer, key });
     const roles = new Roles(this, "Roles", { given, storage, secrets, cache, key });
     const service = new Service(this, "Service", {
-      given, metrics, network, balancer, storage, secrets, cache, roles, alarms,
+      given,
+      metrics,
+      network,
+      balancer,
+      storage,
+      secrets,
+      cache,
+      roles,
+      alarms,
     });
     new Scaling(this, "Scaling", { given, metrics, balancer, service });
     new Firewall(this, "Firewall", { given, balancer, key });
@@ -56,17 +64,23 @@ export class VoiceStack extends Stack {
     new CfnOutput(this, "Address", {
       description: "Where the page is, and /sonic",
       value: Fn.conditionIf(
-        given.hasDomain.logicalId, Fn.join("", ["https://", domain]),
+        given.hasDomain.logicalId,
+        Fn.join("", ["https://", domain]),
         Fn.join("", ["https://", balancer.dnsName]),
       ).toString(),
     });
     new CfnOutput(this, "BalancerDnsName", { value: balancer.dnsName });
+    new CfnOutput(this, "BalancerArn", { value: balancer.arn });
     new CfnOutput(this, "ClusterName", { value: service.clusterName });
     new CfnOutput(this, "ServiceName", { value: service.serviceName });
     new CfnOutput(this, "LogGroupName", { value: storage.logGroup.logGroupName });
     new CfnOutput(this, "SessionBucketName", {
       description: "Session logs and recordings; it stays when the stack is removed",
       value: storage.bucket.bucketName,
+    });
+    new CfnOutput(this, "KeyArn", {
+      description: "What encrypts them; it stays as well",
+      value: key.arn,
     });
   }
 
@@ -76,7 +90,10 @@ export class VoiceStack extends Stack {
    */
   protected override allocateLogicalId(element: CfnElement): string {
     const path = element.node.path.split("/").slice(1);
-    return path.filter((name) => name !== "Resource" && name !== "Default").join("").replace(/\W/g, "");
+    return path
+      .filter((name) => name !== "Resource" && name !== "Default")
+      .join("")
+      .replace(/\W/g, "");
   }
 }
 

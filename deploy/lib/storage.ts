@@ -30,12 +30,14 @@ export class Storage extends Construct {
       objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
       minimumTLSVersion: 1.2,
-      lifecycleRules: [{
-        id: "Expire",
-        expiration: Duration.days(given.sessionLogDays),
-        // Recordings come in parts; those of a task that died are not kept for ever.
-        abortIncompleteMultipartUploadAfter: Duration.days(7),
-      }],
+      lifecycleRules: [
+        {
+          id: "Expire",
+          expiration: Duration.days(given.sessionLogDays),
+          // Recordings come in parts; those of a task that died are not kept for ever.
+          abortIncompleteMultipartUploadAfter: Duration.days(7),
+        },
+      ],
       removalPolicy: RemovalPolicy.RETAIN,
     });
     this.logGroup = new logs.LogGroup(this, "Log", {

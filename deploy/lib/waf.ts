@@ -28,7 +28,9 @@ export class Firewall extends Construct {
   constructor(scope: Construct, id: string, { given, balancer, key }: FirewallProps) {
     super(scope, id);
     const seen = (metricName: string) => ({
-      metricName, cloudWatchMetricsEnabled: true, sampledRequestsEnabled: false,
+      metricName,
+      cloudWatchMetricsEnabled: true,
+      sampledRequestsEnabled: false,
     });
     // Only calls are counted under the narrow limit; pages and API have the wide one.
     const toCalls = {
@@ -45,7 +47,10 @@ export class Firewall extends Construct {
       action: { block: { customResponse: { responseCode: 429 } } },
       statement: {
         rateBasedStatement: {
-          limit, aggregateKeyType: "IP", evaluationWindowSec: WINDOW, scopeDownStatement,
+          limit,
+          aggregateKeyType: "IP",
+          evaluationWindowSec: WINDOW,
+          scopeDownStatement,
         },
       },
       visibilityConfig: seen(name),
@@ -75,27 +80,32 @@ export class Firewall extends Construct {
       webAclArn: acl.attrArn,
     });
 
+    // WAF writes to groups of this name only, and wants them without the `:*` of CDK's ARN.
+    const logGroupName = `aws-waf-logs-${Aws.STACK_NAME}`;
     const log = new logs.LogGroup(this, "Log", {
-      // WAF writes to groups of this name only.
-      logGroupName: `aws-waf-logs-${Aws.STACK_NAME}`,
+      logGroupName,
       retention: logs.RetentionDays.TWO_WEEKS,
       encryptionKey: key.key,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     new waf.CfnLoggingConfiguration(this, "Logging", {
       resourceArn: acl.attrArn,
-      logDestinationConfigs: [`arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:aws-waf-logs-${Aws.STACK_NAME}`],
+      logDestinationConfigs: [
+        `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:${logGroupName}`,
+      ],
       redactedFields: [
         { queryString: {} },
         ...SECRET_HEADERS.map((name) => ({ singleHeader: { Name: name } })),
       ],
       loggingFilter: {
         DefaultBehavior: "DROP",
-        Filters: [{
-          Behavior: "KEEP",
-          Requirement: "MEETS_ANY",
-          Conditions: [{ ActionCondition: { Action: "BLOCK" } }],
-        }],
+        Filters: [
+          {
+            Behavior: "KEEP",
+            Requirement: "MEETS_ANY",
+            Conditions: [{ ActionCondition: { Action: "BLOCK" } }],
+          },
+        ],
       },
     }).node.addDependency(log);
   }

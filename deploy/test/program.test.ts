@@ -20,9 +20,21 @@ import { templateText } from "../lib/stack.ts";
  */
 const AHEAD = {
   variables: [
-    "TASK_PROTECTION", "CLOUDWATCH_METRICS", "CLOUDWATCH_NAMESPACE", "METRICS_ENVIRONMENT",
-    "METRICS_SERVICE", "METRICS_HIGH_RESOLUTION", "CLOUDWATCH_REGION", "TRUSTED_PROXIES",
-    "JWT_ISSUER", "JWT_AUDIENCE", "JWT_ROLES_CLAIM", "JWT_JWKS_URL", "ALLOWED_ORIGINS", "TICKET_SECRET", "API_KEYS",
+    "TASK_PROTECTION",
+    "CLOUDWATCH_METRICS",
+    "CLOUDWATCH_NAMESPACE",
+    "METRICS_ENVIRONMENT",
+    "METRICS_SERVICE",
+    "METRICS_HIGH_RESOLUTION",
+    "CLOUDWATCH_REGION",
+    "TRUSTED_PROXIES",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_ROLES_CLAIM",
+    "JWT_JWKS_URL",
+    "ALLOWED_ORIGINS",
+    "TICKET_SECRET",
+    "API_KEYS",
   ],
   metrics: Object.values<string>(NAMES),
 };
@@ -33,8 +45,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 function variables(): string[] {
   const { Resources } = JSON.parse(templateText());
   const [container] = Resources.ServiceTask.Properties.ContainerDefinitions;
-  return [...container.Environment, ...container.Secrets]
-    .map((entry) => entry.Name ?? entry["Fn::If"][1].Name);
+  return [...container.Environment, ...container.Secrets].map(
+    (entry) => entry.Name ?? entry["Fn::If"][1].Name,
+  );
 }
 
 function sources(folder: string): string[] {
@@ -52,12 +65,16 @@ function hold(used: string[], known: (name: string) => boolean, ahead: string[])
   assert.deepEqual(ahead.filter(known), [], "the program has these now: take them out of AHEAD");
 }
 
-test("every variable of the task is one of the program's", { skip: !process.env.VOICE_S2S && "VOICE_S2S names no program" }, () => {
-  const help = execFileSync(process.env.VOICE_S2S!, ["serve", "--help"], { encoding: "utf8" });
-  const listed = new Set([...help.matchAll(/\[env: ([A-Z0-9_]+)/g)].map((match) => match[1]));
-  assert.ok(listed.size > 30, "no help");
-  hold(variables(), (name) => listed.has(name), AHEAD.variables);
-});
+test(
+  "every variable of the task is one of the program's",
+  { skip: !process.env.VOICE_S2S && "VOICE_S2S names no program" },
+  () => {
+    const help = execFileSync(process.env.VOICE_S2S!, ["serve", "--help"], { encoding: "utf8" });
+    const listed = new Set([...help.matchAll(/\[env: ([A-Z0-9_]+)/g)].map((match) => match[1]));
+    assert.ok(listed.size > 30, "no help");
+    hold(variables(), (name) => listed.has(name), AHEAD.variables);
+  },
+);
 
 test("every metric is published by the program", () => {
   const text = ["src", "crates", "actors"].flatMap((room) => sources(join(root, room))).join("\n");

@@ -35,14 +35,18 @@ const env: NodeJS.ProcessEnv = {
 let moto: ChildProcess | undefined;
 
 const script = async (name: string, ...args: string[]) =>
-  (await run(join(folder, name), args, { env, timeout: 240_000 })).stdout;
+  (await run(join(folder, name), args, { env, timeout: 900_000 })).stdout;
 const aws = async (...args: string[]) =>
-  JSON.parse((await run("aws", [...args, "--output", "json"], { env, timeout: 120_000 })).stdout || "null");
+  JSON.parse(
+    (await run("aws", [...args, "--output", "json"], { env, timeout: 600_000 })).stdout || "null",
+  );
 
 before(async () => {
   if (skip) return;
   // Port 0 takes a free one, and moto's first lines say which.
-  moto = spawn(join(tools!, "moto_server"), ["-H", "127.0.0.1", "-p", "0"], { stdio: ["ignore", "pipe", "pipe"] });
+  moto = spawn(join(tools!, "moto_server"), ["-H", "127.0.0.1", "-p", "0"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const port = await new Promise<string>((found, failed) => {
     const lines = [moto!.stdout!, moto!.stderr!].map((input) => createInterface({ input }));
     for (const reader of lines) {
@@ -85,8 +89,22 @@ function forMoto(): string {
 
 /** A file of parameters as `deploy` reads it. */
 async function parameters(more: Record<string, string>): Promise<string> {
-  const secret = await aws("secretsmanager", "create-secret", "--name", `keys-${count}`, "--secret-string", "none");
-  const zone = await aws("route53", "create-hosted-zone", "--name", "example.com", "--caller-reference", `${count}`);
+  const secret = await aws(
+    "secretsmanager",
+    "create-secret",
+    "--name",
+    `keys-${count}`,
+    "--secret-string",
+    "none",
+  );
+  const zone = await aws(
+    "route53",
+    "create-hosted-zone",
+    "--name",
+    "example.com",
+    "--caller-reference",
+    `${count}`,
+  );
   const certificate = await aws("acm", "request-certificate", "--domain-name", "voice.example.com");
   const given = {
     ImageUri: "111122223333.dkr.ecr.us-east-1.amazonaws.com/voice-s2s:test",
@@ -98,65 +116,107 @@ async function parameters(more: Record<string, string>): Promise<string> {
     ...more,
   };
   const file = join(work, `parameters-${count++}`);
-  writeFileSync(file, ["# a comment", "", ...Object.entries(given).map(([key, value]) => `${key}=${value}`)].join("\n"));
+  writeFileSync(
+    file,
+    ["# a comment", "", ...Object.entries(given).map(([key, value]) => `${key}=${value}`)].join(
+      "\n",
+    ),
+  );
   return file;
 }
 let count = 0;
 
 const named = (container: any, list: string) =>
-  Object.fromEntries(container[list].filter(Boolean).map((entry: any) => [entry.name, entry.value ?? entry.valueFrom]));
+  Object.fromEntries(
+    container[list]
+      .filter(Boolean)
+      .map((entry: any) => [entry.name, entry.value ?? entry.valueFrom]),
+  );
 
-test("one command deploys into a network that is there, and one removes", { skip, timeout: 480_000 }, async () => {
-  const [vpc] = (await aws("ec2", "describe-vpcs")).Vpcs;
-  const subnets = (await aws("ec2", "describe-subnets")).Subnets.map((subnet: any) => subnet.SubnetId).join();
-  const file = await parameters({
-    VpcId: vpc.VpcId, VpcCidr: vpc.CidrBlock, PublicSubnetIds: subnets, PrivateSubnetIds: subnets,
-  });
-  const said = await script("deploy", "voice", file);
-  assert.match(said, /CREATE_COMPLETE/);
-  assert.match(said, /Address\s+https:\/\/voice\.example\.com/);
-  assert.equal((await aws("ec2", "describe-vpcs")).Vpcs.length, 1, "no network of its own");
+test(
+  "one command deploys into a network that is there, and one removes",
+  { skip, timeout: 1_800_000 },
+  async () => {
+    const [vpc] = (await aws("ec2", "describe-vpcs")).Vpcs;
+    const subnets = (await aws("ec2", "describe-subnets")).Subnets.map(
+      (subnet: any) => subnet.SubnetId,
+    ).join();
+    const file = await parameters({
+      VpcId: vpc.VpcId,
+      VpcCidr: vpc.CidrBlock,
+      PublicSubnetIds: subnets,
+      PrivateSubnetIds: subnets,
+    });
+    const said = await script("deploy", "voice", file);
+    assert.match(said, /CREATE_COMPLETE/);
+    assert.match(said, /Address\s+https:\/\/voice\.example\.com/);
+    assert.equal((await aws("ec2", "describe-vpcs")).Vpcs.length, 1, "no network of its own");
 
-  const { taskDefinition } = await aws("ecs", "describe-task-definition", "--task-definition", "voice");
-  const [container] = taskDefinition.containerDefinitions;
-  const environment = named(container, "environment");
-  assert.match(environment.SESSION_LOG, /^s3:\/\/./);
-  assert.equal(environment.METRICS_SERVICE, "voice");
-  assert.equal(environment.TRUSTED_PROXIES, vpc.CidrBlock);
-  assert.ok(!("JWT_ISSUER" in environment), "a variable that nobody set is not there");
-  const secrets = named(container, "secrets");
-  assert.match(secrets.API_KEYS, /^arn:.*:secret:keys-0/);
-  assert.ok(!("LANGFUSE_SECRET_KEY" in secrets));
-  assert.equal(container.stopTimeout, 120);
-  assert.equal(taskDefinition.memory, "2048");
+    const { taskDefinition } = await aws(
+      "ecs",
+      "describe-task-definition",
+      "--task-definition",
+      "voice",
+    );
+    const [container] = taskDefinition.containerDefinitions;
+    const environment = named(container, "environment");
+    assert.match(environment.SESSION_LOG, /^s3:\/\/./);
+    assert.equal(environment.METRICS_SERVICE, "voice");
+    assert.equal(environment.TRUSTED_PROXIES, vpc.CidrBlock);
+    assert.ok(!("JWT_ISSUER" in environment), "a variable that nobody set is not there");
+    const secrets = named(container, "secrets");
+    assert.match(secrets.API_KEYS, /^arn:.*:secret:keys-0/);
+    assert.ok(!("LANGFUSE_SECRET_KEY" in secrets));
+    assert.equal(container.stopTimeout, 120);
+    assert.equal(taskDefinition.memory, "2048");
 
-  const [balancer] = (await aws("elbv2", "describe-load-balancers")).LoadBalancers;
-  const { Listeners } = await aws("elbv2", "describe-listeners", "--load-balancer-arn", balancer.LoadBalancerArn);
-  assert.deepEqual(Listeners.map((listener: any) => listener.Port).sort(), [443, 80]);
+    const [balancer] = (await aws("elbv2", "describe-load-balancers")).LoadBalancers;
+    const { Listeners } = await aws(
+      "elbv2",
+      "describe-listeners",
+      "--load-balancer-arn",
+      balancer.LoadBalancerArn,
+    );
+    assert.deepEqual(Listeners.map((listener: any) => listener.Port).sort(), [443, 80]);
 
-  assert.match(await script("deploy", "voice", file), /UPDATE_COMPLETE|nothing changes/);
+    assert.match(await script("deploy", "voice", file), /UPDATE_COMPLETE|nothing changes/);
 
-  const gone = await script("remove", "voice");
-  assert.match(gone, /what was said is in s3:/);
-  assert.deepEqual((await aws("ecs", "list-clusters")).clusterArns, []);
-});
+    const gone = await script("remove", "voice");
+    assert.match(gone, /what was said is in s3:/);
+    assert.deepEqual((await aws("ecs", "list-clusters")).clusterArns, []);
+  },
+);
 
-test("without a VPC one is made, with two zones and a way out of each", { skip, timeout: 240_000 }, async () => {
-  await script("deploy", "fresh", await parameters({}));
-  const { Vpcs: [vpc] } = await aws("ec2", "describe-vpcs", "--filters", "Name=cidr,Values=10.64.0.0/16");
-  const of = ["--filters", `Name=vpc-id,Values=${vpc.VpcId}`];
-  const { Subnets } = await aws("ec2", "describe-subnets", ...of);
-  assert.deepEqual(new Set(Subnets.map((subnet: any) => subnet.AvailabilityZone)).size, 2);
-  const { RouteTables } = await aws("ec2", "describe-route-tables", ...of);
-  const out = RouteTables.flatMap((table: any) => table.Routes)
-    .filter((route: any) => route.DestinationCidrBlock === "0.0.0.0/0");
-  assert.equal(new Set(out.map((route: any) => route.NatGatewayId).filter(Boolean)).size, 2);
-  assert.equal(out.filter((route: any) => route.GatewayId?.startsWith("igw-")).length, 1);
-});
+test(
+  "without a VPC one is made, with two zones and a way out of each",
+  { skip, timeout: 900_000 },
+  async () => {
+    await script("deploy", "fresh", await parameters({}));
+    const {
+      Vpcs: [vpc],
+    } = await aws("ec2", "describe-vpcs", "--filters", "Name=cidr,Values=10.64.0.0/16");
+    const of = ["--filters", `Name=vpc-id,Values=${vpc.VpcId}`];
+    const { Subnets } = await aws("ec2", "describe-subnets", ...of);
+    assert.deepEqual(new Set(Subnets.map((subnet: any) => subnet.AvailabilityZone)).size, 2);
+    const { RouteTables } = await aws("ec2", "describe-route-tables", ...of);
+    const out = RouteTables.flatMap((table: any) => table.Routes).filter(
+      (route: any) => route.DestinationCidrBlock === "0.0.0.0/0",
+    );
+    assert.equal(new Set(out.map((route: any) => route.NatGatewayId).filter(Boolean)).size, 2);
+    assert.equal(out.filter((route: any) => route.GatewayId?.startsWith("igw-")).length, 1);
+  },
+);
 
-test("a wrong file of parameters is named with its line, and so is a stack that is not there", { skip }, async () => {
-  const file = join(work, "wrong");
-  writeFileSync(file, "DomainName: voice.example.com\n");
-  await assert.rejects(script("deploy", "other", file), /expected Name=Value, found: DomainName: voice/);
-  await assert.rejects(script("remove", "other"), /there is no stack other/);
-});
+test(
+  "a wrong file of parameters is named with its line, and so is a stack that is not there",
+  { skip },
+  async () => {
+    const file = join(work, "wrong");
+    writeFileSync(file, "DomainName: voice.example.com\n");
+    await assert.rejects(
+      script("deploy", "other", file),
+      /expected Name=Value, found: DomainName: voice/,
+    );
+    await assert.rejects(script("remove", "other"), /there is no stack other/);
+  },
+);

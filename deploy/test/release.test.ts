@@ -27,16 +27,19 @@ interface Fleet {
 async function release({ deployment, tasks }: Fleet): Promise<string[][]> {
   const released: string[][] = [];
   const arn = (task: number) => `arn:aws:ecs:us-east-1:111122223333:task/voice/${task}`;
-  const version = (number: number) => `arn:aws:ecs:us-east-1:111122223333:task-definition/voice:${number}`;
+  const version = (number: number) =>
+    `arn:aws:ecs:us-east-1:111122223333:task-definition/voice:${number}`;
   const answers: Record<string, ((request: any) => object) | undefined> = {
     ListServices: () => ({ serviceArns: ["arn:aws:ecs:us-east-1:111122223333:service/voice/s"] }),
     DescribeServices: () => ({
-      services: [{
-        deployments: [
-          { status: "PRIMARY", taskDefinition: version(2), ...deployment },
-          { status: "ACTIVE", taskDefinition: version(1), desiredCount: 0, runningCount: 2 },
-        ],
-      }],
+      services: [
+        {
+          deployments: [
+            { status: "PRIMARY", taskDefinition: version(2), ...deployment },
+            { status: "ACTIVE", taskDefinition: version(1), desiredCount: 0, runningCount: 2 },
+          ],
+        },
+      ],
       failures: [],
     }),
     ListTasks: () => ({ taskArns: tasks.map((_, task) => arn(task)) }),
@@ -44,7 +47,10 @@ async function release({ deployment, tasks }: Fleet): Promise<string[][]> {
       assert.ok(request.tasks.length <= 100);
       const named = request.tasks.map((name: string) => Number(name.split("/").at(-1)));
       return {
-        tasks: named.map((task: number) => ({ taskArn: arn(task), taskDefinitionArn: version(tasks[task]!) })),
+        tasks: named.map((task: number) => ({
+          taskArn: arn(task),
+          taskDefinitionArn: version(tasks[task]!),
+        })),
         failures: [],
       };
     },
@@ -65,7 +71,7 @@ async function release({ deployment, tasks }: Fleet): Promise<string[][]> {
   await once(server, "listening");
   try {
     await run(script, ["voice"], {
-      timeout: 120_000,
+      timeout: 600_000,
       env: {
         PATH: `${tools}:${process.env.PATH}`,
         AWS_ACCESS_KEY_ID: "test",
@@ -83,14 +89,26 @@ async function release({ deployment, tasks }: Fleet): Promise<string[][]> {
 test("old tasks are let go once the new ones serve, ten at a time", { skip }, async () => {
   const tasks = [...Array(12).fill(1), 2, 2];
   const released = await release({ deployment: { desiredCount: 2, runningCount: 2 }, tasks });
-  assert.deepEqual(released.map((batch) => batch.length), [10, 2]);
-  assert.deepEqual(released.flat(), tasks.flatMap((version, task) => (version === 1 ? [`${task}`] : [])));
+  assert.deepEqual(
+    released.map((batch) => batch.length),
+    [10, 2],
+  );
+  assert.deepEqual(
+    released.flat(),
+    tasks.flatMap((version, task) => (version === 1 ? [`${task}`] : [])),
+  );
 });
 
 test("while the new ones start, the old ones stay protected", { skip }, async () => {
-  assert.deepEqual(await release({ deployment: { desiredCount: 2, runningCount: 1 }, tasks: [1, 1, 2] }), []);
+  assert.deepEqual(
+    await release({ deployment: { desiredCount: 2, runningCount: 1 }, tasks: [1, 1, 2] }),
+    [],
+  );
 });
 
 test("where there is one version only, nothing is done", { skip }, async () => {
-  assert.deepEqual(await release({ deployment: { desiredCount: 2, runningCount: 2 }, tasks: [2, 2] }), []);
+  assert.deepEqual(
+    await release({ deployment: { desiredCount: 2, runningCount: 2 }, tasks: [2, 2] }),
+    [],
+  );
 });

@@ -16,7 +16,10 @@ const tools = process.env.TOOLS;
 const skip = tools ? false : "TOOLS names no folder";
 
 function clean(tool: string, ...args: string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(join(tools!, tool), args, { cwd: folder, encoding: "utf8" });
+  const { status, stdout, stderr, error } = spawnSync(join(tools!, tool), args, {
+    cwd: folder,
+    encoding: "utf8",
+  });
   assert.equal(error, undefined);
   assert.equal(status, 0, `${tool}:\n${stdout}\n${stderr}`);
   return stdout;
@@ -27,7 +30,17 @@ test("cfn-lint has nothing to say about the template", { skip }, () => {
 });
 
 test("checkov has nothing to say about the template but what is explained", { skip }, () => {
-  const said = JSON.parse(clean("checkov", "--config-file", ".checkov.yaml", "--file", "template.json", "--output", "json"));
+  const said = JSON.parse(
+    clean(
+      "checkov",
+      "--config-file",
+      ".checkov.yaml",
+      "--file",
+      "template.json",
+      "--output",
+      "json",
+    ),
+  );
   assert.ok(said.summary.passed > 100, "it looked at the template");
   assert.equal(said.summary.parsing_errors, 0);
 });
