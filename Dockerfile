@@ -1,8 +1,8 @@
 # Voice S2S as one program and its data, on a base without a shell.
 #
 # Build: docker build -t voice-s2s .            both kinds of processor: deploy/push
-# Run against AWS: docker run -p 8080:8080 voice-s2s   (credentials come from the task role)
-# Run without AWS: docker run -p 8080:8080 -e SONIC_BACKEND=emulator voice-s2s
+# Run against AWS: docker run -p 8080:8080 -e API_KEYS voice-s2s   (the task role signs)
+# Run without AWS: docker run --network host -e HOST=127.0.0.1 -e SONIC_BACKEND=emulator voice-s2s
 #
 # It runs with `--read-only`: what it writes goes to the volume /app/data, and the emulator's voice
 # to /tmp or /dev/shm. docs/OPERATIONS.md says how it is deployed.
