@@ -1,18 +1,23 @@
-# Voice S2S as one binary and its data. Build: docker build -t voice-s2s .
-# Run against AWS: docker run -p 8080:8080 voice-s2s   (credentials come from the task role)
-# Run without AWS: docker run -p 8080:8080 -e SONIC_BACKEND=emulator voice-s2s
+# Voice S2S as one program and its data, on a base without a shell.
+#
+# Build: docker build -t voice-s2s .            both kinds of processor: deploy/push
+# Run against AWS: docker run -p 8080:8080 -e API_KEYS voice-s2s   (the task role signs)
+# Run without AWS: docker run --network host -e HOST=127.0.0.1 -e SONIC_BACKEND=emulator voice-s2s
+#
+# It runs with `--read-only`: what it writes goes to the volume /app/data, and the emulator's voice
+# to /tmp or /dev/shm. docs/OPERATIONS.md says how it is deployed.
 
-# The AWS SDK crates ask for 1.94.1; the tag may be any newer stable.
+# The AWS SDK crates ask for 1.94.1; the tag may be any newer stable. Its Debian must not be newer
+# than that of the runtime, whose C library the program uses.
 ARG RUST_IMAGE=docker.io/library/rust:1-bookworm
-ARG RUNTIME_IMAGE=docker.io/library/debian:bookworm-slim
+# The C library, libgcc and certificates, and nothing else: no shell, no package manager. A release
+# names both images by digest: --build-arg RUNTIME_IMAGE=gcr.io/distroless/cc-debian12@sha256:...
+# (`docker buildx imagetools inspect gcr.io/distroless/cc-debian12` shows the present one).
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM ${RUST_IMAGE} AS chef
-# cmake builds aws-lc, the TLS library's cryptography.
-# hadolint ignore=DL3008
-RUN apt-get update \
- && apt-get install -y --no-install-recommends cmake \
- && rm -rf /var/lib/apt/lists/* \
- && cargo install --locked cargo-chef@0.1.78
+# cargo-auditable writes the list of crates into the program; auditable2cdx makes an SBOM of it.
+RUN cargo install --locked cargo-chef@0.1.78 cargo-auditable@0.7.7 auditable2cdx@0.1.0
 WORKDIR /build
 
 FROM chef AS plan
@@ -25,29 +30,49 @@ COPY --from=plan /build/recipe.json recipe.json
 RUN cargo chef cook --release --locked --package voice-s2s --recipe-path recipe.json
 COPY . .
 ARG BUILD_TIME=""
-RUN BUILD_TIME="${BUILD_TIME}" cargo build --release --locked --package voice-s2s
+RUN BUILD_TIME="${BUILD_TIME}" cargo auditable build --release --locked --package voice-s2s
+
+# What goes into the image is put together here, where there is a shell.
+FROM build AS image
+WORKDIR /image/root
+RUN install -D --target-directory=usr/local/bin /build/target/release/voice-s2s \
+ && mkdir app ../data && cp -r /build/static /build/tools /build/workflows /build/prompts app \
+ && install -D --mode=644 --target-directory=usr/share/doc/voice-s2s \
+      /build/LICENSE-MIT /build/LICENSE-APACHE /build/THIRD_PARTY.md \
+ && auditable2cdx /build/target/release/voice-s2s > usr/share/doc/voice-s2s/sbom.cdx.json
+# The licences and notices of every crate that is linked; that of the synthetic voice is demanded
+# by THIRD_PARTY.md, and its absence is an error.
+WORKDIR /build
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+# hadolint ignore=DL3003
+RUN notices=/image/root/usr/share/doc/voice-s2s/crates \
+ && cargo tree --locked --offline --package voice-s2s --edges normal --prefix none \
+  | sort --unique | while read -r name version _; do \
+      for crate in "${CARGO_HOME}"/registry/src/*/"${name}-${version#v}"; do \
+        [ -d "${crate}" ] || continue; \
+        mkdir -p "${notices}/${name}"; \
+        cd "${crate}"; \
+        find . -type f \( -iname 'licen[cs]e*' -o -iname 'copying*' -o -iname 'notice*' \) \
+          -exec cp --parents --target-directory="${notices}/${name}" {} +; \
+      done; \
+    done \
+ && test -s "${notices}/ttspico-sys/build/pico/lib/NOTICE"
 
 FROM ${RUNTIME_IMAGE} AS runtime
-# hadolint ignore=DL3008
-RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates \
- && rm -rf /var/lib/apt/lists/* \
- && groupadd --gid 10001 voice \
- && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin voice \
- && install --directory --owner=10001 --group=10001 /app /app/data
 WORKDIR /app
-COPY --from=build /build/target/release/voice-s2s /usr/local/bin/voice-s2s
-COPY static ./static
-COPY tools ./tools
-COPY workflows ./workflows
-COPY prompts ./prompts
+COPY --from=image /image/root /
+COPY --from=image --chown=10001:10001 /image/data /app/data
 
 ENV HOST=0.0.0.0 \
     PORT=8080 \
     SONIC_BACKEND=bedrock \
+    DATA_DIR=/app/data \
     LOG=json
 
 USER 10001:10001
+# A volume that is mounted here takes the folder's owner from the image; without this line ECS
+# would give it to root.
+VOLUME ["/app/data"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # Ignored by ECS, which has a health check of its own in the task definition; of use elsewhere.

@@ -31,3 +31,7 @@ deny:
 # The image, stamped with the time of its build.
 image:
     docker build --build-arg BUILD_TIME="$(date --utc +%Y-%m-%dT%H:%M:%SZ)" -t voice-s2s .
+
+# The CloudFormation template anew, after a change in deploy/.
+template:
+    npm --prefix deploy run template
