@@ -15,7 +15,7 @@ const WORKLET = new URL('./playback-worklet.js', import.meta.url);
  * @property {number} overflows pieces that did not fit
  * @property {number} flushes
  * @property {number} flushedMs audio that was dropped unheard
- * @property {number} lastFlushMs how much was still heard after the last flush was asked for, by the
+ * @property {number} lastFlushMs sound that was still produced after the last flush was asked for, by the
  *   clock of the sound itself
  */
 
