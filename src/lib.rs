@@ -20,7 +20,11 @@ pub mod store;
 pub mod telemetry;
 mod wiring;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 use tokio::task::JoinHandle;
@@ -48,6 +52,10 @@ const CONNECTION_GRACE_SECONDS: u64 = 3;
 /// How long an idle HTTP connection is kept: longer than a load balancer's idle timeout (120 s in
 /// `ops.md` §1.6), or the balancer would now and then use one that is just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(130);
+
+/// What of the time to stop is for calls; the rest brings home what they left. All of it has to fit
+/// into what ECS allows, 120 s.
+const SHARE_OF_CALLS: f64 = 0.7;
 
 /// How long the last session logs get to reach their store.
 const ARCHIVE_GRACE: Duration = Duration::from_secs(20);
@@ -377,13 +385,15 @@ impl Running {
     /// Stops in order: no new calls, every call ends within `grace`, then the connections, the last
     /// logs, spans and figures, and the embedded emulator.
     pub async fn stop(mut self, grace: Duration) -> DrainReport {
+        let deadline = Instant::now() + grace;
         self.reloading.iter().for_each(JoinHandle::abort);
-        let report = self.state.registry.drain(grace).await;
+        let report = self.state.registry.drain(grace.mul_f64(SHARE_OF_CALLS)).await;
         self.protecting.iter().for_each(JoinHandle::abort);
         self.handle.stop(true).await;
         let _ = (&mut self.serving).await;
         // The traces end when the journal, which they listen to, has ended.
-        tokio::join!(self.close_archive(grace), self.close_traces(grace));
+        let left = deadline.saturating_duration_since(Instant::now());
+        tokio::join!(self.close_archive(left), self.close_traces(left));
         self.teller.finish().await;
         if let Some(emulator) = self.emulator {
             emulator.shutdown();

@@ -162,18 +162,18 @@ class Playback extends AudioWorkletProcessor {
         this.buffer.push(new Int16Array(data, 0, data.byteLength >> 1), currentTime);
       } else if (data.flush !== undefined) {
         this.buffer.flush();
-        this.report(data.flush);
+        this.report((currentTime - data.at) * 1000);
       }
     };
   }
 
-  /** @param {number} [flush] the number of the flush that is acknowledged */
-  report(flush) {
+  /** @param {number} [flushMs] how much was still heard after a flush was asked for */
+  report(flushMs) {
     const b = this.buffer;
     this.quanta = 0;
     this.reported = b.state;
     this.port.postMessage({
-      flush,
+      flushMs,
       state: b.state,
       bufferedMs: Math.round((b.length / SOURCE_RATE) * 1000),
       targetMs: Math.round(b.target * 1000),

@@ -15,7 +15,8 @@ const WORKLET = new URL('./playback-worklet.js', import.meta.url);
  * @property {number} overflows pieces that did not fit
  * @property {number} flushes
  * @property {number} flushedMs audio that was dropped unheard
- * @property {number} lastFlushMs from the request to the audio thread's word that it is done
+ * @property {number} lastFlushMs sound that was still produced after the last flush was asked for, by the
+ *   clock of the sound itself
  */
 
 /** @type {PlaybackStats} */
@@ -37,8 +38,6 @@ export class Playback {
   #node;
   /** @type {PlaybackStats} */
   #stats = NOTHING_PLAYED;
-  #flushNumber = 0;
-  #flushedAt = 0;
   #gain;
 
   /**
@@ -59,13 +58,9 @@ export class Playback {
     context.onstatechange = () => {
       if (context.state !== 'running' && context.state !== 'closed') void context.resume().catch(() => {});
     };
-    this.#node.port.onmessage = ({ data: { flush, ...report } }) => {
+    this.#node.port.onmessage = ({ data: { flushMs, ...report } }) => {
       const wasPlaying = this.#stats.state === 'playing';
-      const lastFlushMs =
-        flush === this.#flushNumber && flush !== undefined
-          ? performance.now() - this.#flushedAt
-          : this.#stats.lastFlushMs;
-      this.#stats = { ...report, lastFlushMs };
+      this.#stats = { ...report, lastFlushMs: flushMs ?? this.#stats.lastFlushMs };
       const playing = this.#stats.state === 'playing';
       if (playing !== wasPlaying) onSpeaking(playing);
     };
@@ -92,9 +87,7 @@ export class Playback {
 
   /** Drops all that was not heard yet. */
   flush() {
-    this.#flushNumber += 1;
-    this.#flushedAt = performance.now();
-    this.#node.port.postMessage({ flush: this.#flushNumber });
+    this.#node.port.postMessage({ flush: true, at: this.#context.currentTime });
   }
 
   /** @param {number} volume 0 … 1 */

@@ -92,7 +92,8 @@ export function length(seconds) {
 /** @param {number | null | undefined} ms as `840 ms` or `1.2 s` */
 export function wait(ms) {
   if (ms === undefined || ms === null || Number.isNaN(ms)) return '–';
-  return ms < 950 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  // The number and its unit stay on one line.
+  return ms < 950 ? `${Math.round(ms)}\u00a0ms` : `${(ms / 1000).toFixed(1)}\u00a0s`;
 }
 
 /**
