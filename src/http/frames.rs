@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use actix_http::ws::{Codec, Frame, Item, ProtocolError};
+use actix_http::ws::{CloseCode, CloseReason, Codec, Frame, Item, ProtocolError};
 use actix_web::{error::PayloadError, web::BytesMut};
 use bytes::Bytes;
 use futures::Stream;
@@ -184,6 +184,12 @@ where
             }
         }
     }
+}
+
+/// The client's own code comes back, unless no close frame may carry it (RFC 6455 §7.4).
+pub(super) fn answer_to_close(code: u16) -> CloseReason {
+    let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+    CloseCode::from(if allowed { code } else { 1002 }).into()
 }
 
 #[cfg(test)]

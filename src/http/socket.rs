@@ -45,7 +45,7 @@ use super::{
     State,
     door::{self, Arrival, Entry, Visitor},
     error::Refused,
-    frames::{Gate, Inbound, MAX_MESSAGE, Messages},
+    frames::{Gate, Inbound, MAX_MESSAGE, Messages, answer_to_close},
     guard,
 };
 
@@ -342,12 +342,6 @@ impl Socket {
         });
         self.linger = Some(Linger(linger.abort_handle()));
     }
-}
-
-/// The client's own code comes back, unless no close frame may carry it (RFC 6455 §7.4).
-fn answer_to_close(code: u16) -> ws::CloseReason {
-    let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
-    ws::CloseCode::from(if allowed { code } else { 1002 }).into()
 }
 
 /// The longest beginning of `text` with at most `limit` bytes.
