@@ -113,6 +113,11 @@ pub(crate) struct FinishClient {
 #[rtype(result = "()")]
 pub(crate) struct ReportHeard;
 
+/// Report by [`ClientEvent::Unheard`] whether the caller says something that no stream has noticed.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub(crate) struct AskUnheard;
+
 /// What the client did.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
@@ -127,6 +132,8 @@ pub(crate) enum ClientEvent {
     Hearing(bool),
     /// The caller has heard everything, as was asked.
     HeardAll,
+    /// Whether the caller is or was loud and no stream has said what it makes of it, as was asked.
+    Unheard(bool),
     /// Unheard audio was flushed although the model has not marked an interruption.
     FlushedUnmarked,
     /// The client hung up, or is gone for good.
@@ -597,6 +604,14 @@ impl Handler<ReportHeard> for ClientActor {
     fn handle(&mut self, _: ReportHeard, ctx: &mut Self::Context) {
         self.asked_when_heard = true;
         self.pump(ctx);
+    }
+}
+
+impl Handler<AskUnheard> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, _: AskUnheard, _: &mut Self::Context) {
+        self.report(ClientEvent::Unheard(self.tail.is_unheard()));
     }
 }
 

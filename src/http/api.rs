@@ -45,10 +45,7 @@ pub(super) fn scope() -> impl HttpServiceFactory {
             web::resource("/drain")
                 .route(web::get().to(drain::show))
                 .route(web::post().to(drain::begin))
-                .route(web::delete().to(drain::cancel))
-                .default_service(web::to(|| async {
-                    Err::<HttpResponse, _>(drain::wrong_method())
-                })),
+                .route(web::delete().to(drain::cancel)),
         )
         .route("/system/status", web::get().to(status))
         .service(feedback::resource())

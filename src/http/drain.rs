@@ -8,10 +8,7 @@ use std::{
 
 use actix_web::{
     HttpResponse,
-    http::{
-        StatusCode,
-        header::{self, HeaderValue},
-    },
+    http::StatusCode,
     web::{Bytes, Data},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -79,14 +76,6 @@ pub(super) async fn cancel(state: Data<State>) -> Result<HttpResponse, Refused> 
     })?;
     tracing::warn!("an operator takes the drain back: new calls are taken");
     Ok(answer(StatusCode::OK, &state, drain))
-}
-
-/// Whatever else is asked of it.
-pub(super) fn wrong_method() -> Refused {
-    let (status, code) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-    let message = "a drain is looked at with GET, ordered with POST, taken back with DELETE";
-    Refused::new(status, code, message)
-        .with_header(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"))
 }
 
 fn read(body: &[u8]) -> Result<Wish, Refused> {

@@ -22,7 +22,7 @@ use voice_call::meters::ReasonLabel;
 use super::{
     State,
     error::Refused,
-    routes::{Who, who},
+    routes::{Who, other_methods, who},
 };
 use crate::access::{Access, Credential, Denied};
 
@@ -35,7 +35,7 @@ pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match admit(&state, &request).await {
+    match admit(&state, &request).await.and_then(|who| has_method(&request).map(|()| who)) {
         Ok(principal) => {
             if let Some(principal) = principal {
                 request.extensions_mut().insert(principal);
@@ -48,6 +48,16 @@ pub(crate) async fn guard(
             Ok(request.into_response(refused.error_response()).map_into_boxed_body())
         }
     }
+}
+
+/// Told after the credential was checked: strangers learn no methods.
+fn has_method(request: &ServiceRequest) -> Result<(), Refused> {
+    let pattern = request.match_pattern();
+    let Some(others) = other_methods(request.method(), pattern.as_deref()) else { return Ok(()) };
+    let message = format!("{} is answered to {others}", request.path());
+    let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+    let Ok(others) = HeaderValue::from_str(&others) else { return Err(refused) };
+    Err(refused.with_header(header::ALLOW, others))
 }
 
 /// Who asks, where somebody is asked.

@@ -76,8 +76,6 @@ pub(crate) const ROUTES: &[Route] = &[
 
 /// Who may ask for what the router knows as `pattern`.
 pub(crate) fn who(method: &Method, pattern: Option<&str>, path: &str) -> Who {
-    // HEAD tells no more than GET.
-    let method = if *method == Method::HEAD { &Method::GET } else { method };
     let mut known = ROUTES.iter().filter(|route| Some(route.pattern) == pattern);
     match known.find(|route| route.method == *method) {
         Some(route) => route.who,
@@ -85,6 +83,13 @@ pub(crate) fn who(method: &Method, pattern: Option<&str>, path: &str) -> Who {
         None if path.starts_with("/api") || ROUTES.iter().any(|r| r.pattern == path) => CALLER,
         None => Who::Page,
     }
+}
+
+/// The methods that a listed pattern has, when `method` is none of them.
+pub(crate) fn other_methods(method: &Method, pattern: Option<&str>) -> Option<String> {
+    let routes = || ROUTES.iter().filter(|route| Some(route.pattern) == pattern);
+    let known = routes().next().is_some() && routes().all(|route| route.method != *method);
+    known.then(|| routes().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", "))
 }
 
 impl Who {
@@ -105,7 +110,10 @@ mod tests {
     fn what_is_not_listed_is_not_for_strangers() {
         let who = |method, pattern, path| who(&method, pattern, path);
         assert_eq!(who(Method::GET, Some("/health"), "/health"), Who::Anybody);
-        assert_eq!(who(Method::HEAD, Some("/metrics"), "/metrics"), OPERATOR);
+        let others = other_methods(&Method::PUT, Some("/api/drain"));
+        assert_eq!(others.as_deref(), Some("GET, POST, DELETE"));
+        assert_eq!(other_methods(&Method::GET, Some("/api/drain")), None);
+        assert_eq!(other_methods(&Method::GET, Some("/nothing")), None);
         assert_eq!(who(Method::DELETE, Some("/metrics"), "/metrics"), CALLER);
         assert_eq!(who(Method::GET, None, "/api/anything"), CALLER);
         assert_eq!(who(Method::GET, None, "/js/main.js"), Who::Page);

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a program for the test suite")]
 
 #[path = "../../src/http/frames.rs"]
+#[expect(dead_code, reason = "nothing is held back here")]
 mod frames;
 
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};

@@ -133,7 +133,7 @@ async fn audio_faster_than_speech_is_dropped_told_and_closed() {
     let bench = Bench::start().await;
     let mut caller = bench.greeted().await;
     let frame = vec![0_u8; 16_000];
-    for _ in 0..60 {
+    for _ in 0..120 {
         let frame = tokio_tungstenite::tungstenite::Message::binary(frame.clone());
         caller.send_raw(frame).await;
     }

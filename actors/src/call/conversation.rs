@@ -314,6 +314,7 @@ impl Handler<ClientEvent> for CallActor {
                 }
                 self.heard_all(ctx);
             }
+            ClientEvent::Unheard(unheard) => self.leave_unless_unheard(unheard, ctx),
             ClientEvent::FlushedUnmarked => {
                 if let Some(sonic) = self.streams.serving() {
                     control(&to(sonic), DeclareInterruption);

@@ -11,8 +11,8 @@ use voice_call::EndReason;
 use voice_sonic::Lull;
 use voice_wire::ServerMessage;
 
-use super::CallActor;
-use crate::drain::Notice;
+use super::{CallActor, to};
+use crate::{client::AskUnheard, drain::Notice, mailbox::control};
 
 /// How often it is looked whether a call can go.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -44,13 +44,21 @@ impl CallActor {
         self.tell(ServerMessage::Draining { deadline_ms: Some(patience.as_millis() as u64) });
         let deadline = self.clock().wait(patience);
         ctx.run_later(deadline, |call, ctx| call.end(EndReason::Draining, ctx));
-        ctx.run_interval(self.clock().wait(LOOK_EVERY), |call, ctx| call.leave_when_quiet(ctx));
-        self.leave_when_quiet(ctx);
+        ctx.run_interval(self.clock().wait(LOOK_EVERY), |call, _| call.leave_when_quiet());
+        self.leave_when_quiet();
     }
 
-    /// Goes when nobody is saying, looking up or owing anything.
-    fn leave_when_quiet(&mut self, ctx: &mut Context<Self>) {
+    /// Goes when nobody is saying, looking up or owing anything. The model notices speech late, so the
+    /// client's side is asked whether the caller has just begun.
+    fn leave_when_quiet(&mut self) {
         if self.lull(self.now()) == Lull::Quiet {
+            control(&to(&self.client), AskUnheard);
+        }
+    }
+
+    /// What it answers.
+    pub(super) fn leave_unless_unheard(&mut self, unheard: bool, ctx: &mut Context<Self>) {
+        if self.leaving && !unheard && self.lull(self.now()) == Lull::Quiet {
             self.end(EndReason::Draining, ctx);
         }
     }

@@ -157,6 +157,11 @@ impl Tail {
         self.trim();
     }
 
+    /// Whether something loud came of which the stream has not said what it makes.
+    pub fn is_unheard(&self) -> bool {
+        self.loud.is_some()
+    }
+
     /// Whether the caller has said something that nobody has answered.
     pub fn is_unanswered(&self) -> bool {
         self.open.is_some()
