@@ -40,6 +40,7 @@ async function open(url = SERVER_URL) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
+  page.setDefaultNavigationTimeout(PATIENCE);
   await page.setViewport({ width: 1360, height: 860 });
   /** @type {string[]} */
   const mishaps = [];
