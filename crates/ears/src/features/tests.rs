@@ -1,0 +1,2 @@
+//! The front end on sounds whose features are known.
+use super::*;
