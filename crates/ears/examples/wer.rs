@@ -6,6 +6,7 @@
 //! mono. `tests/accuracy` makes such lists and calls this. Options: `--closed` adds the texts to
 //! the phrases; `--fresh` makes every recording a first turn; `--quiet` prints the sum alone.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         phrases.extend(clips.iter().map(|(_, text)| Phrase::plain(text)));
     }
     let started = Instant::now();
-    let domain = Arc::new(Domain::compile(&model, &phrases)?);
+    let domain = Arc::new(Domain::compile(&model, &phrases, &BTreeMap::new())?);
     let compiled = started.elapsed();
     for word in domain.missing() {
         println!("no pronunciation: {word}");

@@ -3,6 +3,7 @@
 //! A domain is a language model and the network of its words. Made at start-up, shared by all
 //! sessions, never changed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::language::{Language, Phrase};
@@ -17,10 +18,16 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// Compiles phrases. A word without a pronunciation is no error: see [`Domain::missing`].
-    pub fn compile(model: &Model, phrases: &[Phrase]) -> Result<Self, ModelError> {
+    /// Compiles phrases. `sounds` tells how words are said that no dictionary has, by words that it
+    /// has: `cloudgate` → `cloud gate`. A word without a pronunciation is no error: see
+    /// [`Domain::missing`].
+    pub fn compile(
+        model: &Model,
+        phrases: &[Phrase],
+        sounds: &BTreeMap<String, String>,
+    ) -> Result<Self, ModelError> {
         let language = Language::of(phrases);
-        let (network, missing) = Network::build(model, &language)?;
+        let (network, missing) = Network::build(model, &language, sounds)?;
         Ok(Self { language, network, missing })
     }
 

@@ -10,8 +10,10 @@
 //! Flat: words share nothing. Neighbours across words are exact, also for words of one phone. It
 //! is built once for each set of phrases and shared; where a caller is in it, `search` knows.
 
+use std::collections::BTreeMap;
+
 use crate::language::{Language, WordId};
-use crate::model::Model;
+use crate::model::{Model, ModelError};
 use crate::model::phones::{Phone, Phones, Place, Senones};
 
 /// A node by its number.
@@ -80,12 +82,16 @@ impl Network {
     pub(crate) fn build(
         model: &Model,
         language: &Language,
-    ) -> Result<(Self, Vec<String>), crate::ModelError> {
+        sounds: &BTreeMap<String, String>,
+    ) -> Result<(Self, Vec<String>), ModelError> {
         let phones = &model.phones;
         let mut missing = Vec::new();
         let mut spoken = Vec::new();
         for word in language.words() {
-            let ways = model.dictionary.pronunciations(word, phones)?;
+            let ways = match sounds.get(word) {
+                Some(like) => sounds_like(model, like)?,
+                None => model.dictionary.pronunciations(word, phones)?,
+            };
             if ways.is_empty() {
                 missing.push(word.clone());
             }
@@ -234,4 +240,16 @@ impl Network {
         };
         kinds.into_iter().map(add).collect()
     }
+}
+
+/// The pronunciations of a word that sounds like these together; none if one of them is unknown.
+fn sounds_like(model: &Model, words: &str) -> Result<Vec<Vec<Phone>>, ModelError> {
+    let mut whole = Vec::new();
+    for word in words.split_whitespace() {
+        match model.dictionary.pronunciations(word, &model.phones)?.into_iter().next() {
+            Some(phones) => whole.extend(phones),
+            None => return Ok(Vec::new()),
+        }
+    }
+    Ok(if whole.is_empty() { Vec::new() } else { vec![whole] })
 }

@@ -20,7 +20,7 @@ use crate::network::{After, NodeId, PhoneSet};
 use crate::score::Scores;
 
 /// How much weight the language has against the sound.
-const LANGUAGE_WEIGHT: f32 = 6.5;
+const LANGUAGE_WEIGHT: f32 = 8.0;
 /// What each word costs: the logarithm of 0.65.
 const WORD_COST: f32 = -0.430_782_9;
 /// What silence and noises cost, in nats.

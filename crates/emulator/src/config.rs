@@ -16,6 +16,7 @@ pub use self::fault::{Fault, FaultKind, FaultMoment, FaultScope, Refusal};
 pub use self::transcribe::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Utterance,
 };
+use crate::ears::Ears;
 use crate::script::Scenario;
 pub use crate::session::ExceptionKind;
 
@@ -33,6 +34,8 @@ pub struct EmulatorConfig {
     pub tls_listen: Option<SocketAddr>,
     /// What the model hears and does.
     pub scenario: Arc<Scenario>,
+    /// Who understands what is said; without, the emulator hears that somebody speaks and no words.
+    pub ears: Option<Arc<Ears>>,
     /// Return the caller's audio instead of playing the scenario.
     pub echo: bool,
     /// Check the request's signature and the chain of frame signatures.
@@ -65,6 +68,7 @@ impl Default for EmulatorConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls_listen: None,
             scenario: Arc::new(Scenario::default()),
+            ears: None,
             echo: false,
             verify_signatures: true,
             credentials: TestCredentials::default(),

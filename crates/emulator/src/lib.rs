@@ -3,14 +3,17 @@
 //! It speaks the protocols themselves (HTTP/1.1, h2c, TLS with HTTP/2, SigV4, event-stream
 //! frames), so the genuine AWS SDK of any language connects to it. It is the embedded default of
 //! the server, the subcommand `voice-s2s emulator`, and the far side in tests. It is not the
-//! model: it follows a script and never claims to understand.
+//! model: it follows a script. With [`Ears`] it recognises the phrases of that script, and nothing
+//! else; it never claims to understand.
 //!
 //! [`Emulator::start`] runs it on a thread of its own; [`Observer`] tells what it heard.
 
 mod config;
 pub mod ear;
+mod ears;
 mod emulator;
 mod front;
+mod listener;
 mod observe;
 pub mod script;
 mod session;
@@ -24,6 +27,7 @@ pub use config::{
     ResponseHead, SECRET_ACCESS_KEY, TestCredentials, TranscribeConfig, TranscribeException,
     TranscribeFault, TranscribeFaultKind, Utterance,
 };
+pub use ears::{Ears, EarsError};
 pub use emulator::{Emulator, StartError};
 pub use observe::transcriptions::Transcriptions;
 pub use observe::{Observer, RefusedRequest, SessionSnapshot, WaitTimeout};

@@ -1,0 +1,2 @@
+//! Listening to voices, with and without a recogniser.
+
