@@ -5,7 +5,7 @@
 
 /** @typedef {{ id: string, name: string }} Choice */
 
-/** @typedef {{ aws: string, region?: string, error?: string }} SystemStatus */
+/** @typedef {{ aws: string, region?: string, hears?: string, error?: string }} SystemStatus */
 
 /**
  * @param {string} path

@@ -111,7 +111,8 @@ fn read_phrases(path: &Path) -> Result<Vec<Phrase>, Box<dyn Error>> {
         })
     };
     let text = std::fs::read_to_string(path)?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let lines =
+        text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|(number, line)| {
             Phrase::parse(line, slot)

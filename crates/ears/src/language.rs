@@ -131,15 +131,16 @@ fn build(counts: Counts) -> Language {
         pair.or_else(|| of_one.get(&word)).copied().unwrap_or(ROOT)
     };
     let (mut states, mut arcs) = (Vec::new(), Vec::new());
-    let mut add = |following: &Following, last: Option<WordId>, back, chance: &dyn Fn(&WordId) -> f64| {
-        let first = arcs.len() as u32;
-        arcs.extend(following.keys().map(|word| Arc {
-            word: *word,
-            log: chance(word).ln() as f32,
-            next: if *word == END { ROOT } else { leads_to(last, *word) },
-        }));
-        states.push(State { arcs: first..arcs.len() as u32, back });
-    };
+    let mut add =
+        |following: &Following, last: Option<WordId>, back, chance: &dyn Fn(&WordId) -> f64| {
+            let first = arcs.len() as u32;
+            arcs.extend(following.keys().map(|word| Arc {
+                word: *word,
+                log: chance(word).ln() as f32,
+                next: if *word == END { ROOT } else { leads_to(last, *word) },
+            }));
+            states.push(State { arcs: first..arcs.len() as u32, back });
+        };
     add(&counts.single, None, (0.0, ROOT), &single);
     for (last, following) in &counts.pairs {
         add(following, Some(*last), (rest(following).ln() as f32, ROOT), &|word| {

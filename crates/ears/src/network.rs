@@ -13,8 +13,8 @@
 use std::collections::BTreeMap;
 
 use crate::language::{Language, WordId};
-use crate::model::{Model, ModelError};
 use crate::model::phones::{Phone, Phones, Place, Senones};
+use crate::model::{Model, ModelError};
 
 /// A node by its number.
 pub(crate) type NodeId = u32;

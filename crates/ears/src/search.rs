@@ -370,7 +370,8 @@ impl Search {
 
     /// Drops the ended words to which no way leads any more.
     fn forget(&mut self) {
-        let links = self.active.iter().flat_map(|token| token.trace.into_iter().chain([token.enter.1]));
+        let links =
+            self.active.iter().flat_map(|token| token.trace.into_iter().chain([token.enter.1]));
         let moved = self.trace.forget(links.chain([self.best.1]));
         for token in &mut self.active {
             token.trace = token.trace.map(|link| moved.to(link));

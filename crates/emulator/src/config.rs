@@ -4,6 +4,7 @@
 //! (listeners, head, signatures, refusals) and by the session (clocks, scenario, faults).
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,6 @@ pub use self::fault::{Fault, FaultKind, FaultMoment, FaultScope, Refusal};
 pub use self::transcribe::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Utterance,
 };
-use crate::ears::Ears;
 use crate::script::Scenario;
 pub use crate::session::ExceptionKind;
 
@@ -34,8 +34,9 @@ pub struct EmulatorConfig {
     pub tls_listen: Option<SocketAddr>,
     /// What the model hears and does.
     pub scenario: Arc<Scenario>,
-    /// Who understands what is said; without, the emulator hears that somebody speaks and no words.
-    pub ears: Option<Arc<Ears>>,
+    /// Folder of the acoustic model with which the scenario's phrases are recognised; without, the
+    /// emulator hears that somebody speaks and no words. See [`crate::Ears::folder`].
+    pub ears: Option<PathBuf>,
     /// Return the caller's audio instead of playing the scenario.
     pub echo: bool,
     /// Check the request's signature and the chain of frame signatures.

@@ -13,18 +13,6 @@ use voice_ears::{DEBIAN, Domain, Model, ModelError};
 
 use crate::script::Scenario;
 
-/// Why there are no ears although there is a model.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EarsError {
-    /// The model cannot be read.
-    #[error("the acoustic model: {0}")]
-    Model(#[from] ModelError),
-    /// The scenario has nothing to recognise.
-    #[error("the scenario `{0}` has no `phrases`: nothing that is said could be recognised")]
-    Silent(String),
-}
-
 /// A model, and a domain for each state of a scenario.
 pub struct Ears {
     model: Arc<Model>,
@@ -43,11 +31,14 @@ impl Ears {
         Model::is_in(folder).then(|| folder.to_owned())
     }
 
-    /// Reads the model in `folder` and compiles the phrases of a scenario.
+    /// Reads the model in `folder` and compiles the phrases of a scenario; `None` if it has none.
     ///
     /// # Errors
-    /// [`EarsError`] when a file of the model is damaged, or the scenario has no phrases.
-    pub fn load(folder: &Path, scenario: &Scenario) -> Result<Self, EarsError> {
+    /// [`ModelError`] when a file of the model is not there or damaged.
+    pub fn load(folder: &Path, scenario: &Scenario) -> Result<Option<Self>, ModelError> {
+        if scenario.phrases().values().all(Vec::is_empty) {
+            return Ok(None);
+        }
         let model = Model::load(folder)?;
         let (mut states, mut missing) = (BTreeMap::new(), BTreeSet::new());
         let mut all = Vec::new();
@@ -58,14 +49,15 @@ impl Ears {
             let domain = Domain::compile(&model, &phrases, scenario.sounds())?;
             missing.extend(domain.missing().iter().cloned());
             states.insert(state.to_owned(), Arc::new(domain));
-            all.extend(phrases.into_iter().filter(|phrase| !all.contains(phrase)).collect::<Vec<_>>());
-        }
-        if states.is_empty() {
-            return Err(EarsError::Silent(scenario.name().to_owned()));
+            for phrase in phrases {
+                if !all.contains(&phrase) {
+                    all.push(phrase);
+                }
+            }
         }
         let all = Arc::new(Domain::compile(&model, &all, scenario.sounds())?);
         let missing = missing.into_iter().collect();
-        Ok(Self { model: Arc::new(model), states, all, missing })
+        Ok(Some(Self { model: Arc::new(model), states, all, missing }))
     }
 
     /// Words of the phrases that the dictionary does not have: they are never recognised.
@@ -95,6 +87,9 @@ impl Ears {
 
 impl fmt::Debug for Ears {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ears").field("states", &self.states.len()).field("words", &self.words()).finish()
+        f.debug_struct("Ears")
+            .field("states", &self.states.len())
+            .field("words", &self.words())
+            .finish()
     }
 }

@@ -12,8 +12,10 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
+use voice_ears::ModelError;
 
 use crate::config::EmulatorConfig;
+use crate::ears::Ears;
 use crate::front::{self, Listener, tls};
 use crate::observe::Observer;
 use crate::world::World;
@@ -28,6 +30,7 @@ pub struct Emulator {
     tls_address: Option<SocketAddr>,
     ca_pem: String,
     observer: Observer,
+    ears: Option<Arc<Ears>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -50,6 +53,9 @@ pub enum StartError {
     /// The test CA or its certificate could not be made.
     #[error("cannot make the emulator's certificate: {0}")]
     Certificate(String),
+    /// The acoustic model cannot be read.
+    #[error("the acoustic model cannot be used: {0}")]
+    Model(#[from] ModelError),
 }
 
 impl Emulator {
@@ -70,7 +76,8 @@ impl Emulator {
         }
 
         let observer = Observer::new(config.record);
-        let world = Arc::new(World::new(config, observer.clone()));
+        let world = Arc::new(World::new(config, observer.clone())?);
+        let ears = world.ears.clone();
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let listeners = {
@@ -86,7 +93,15 @@ impl Emulator {
             .name("emulator".to_owned())
             .spawn(move || run(runtime, listeners, world, stopped))
             .map_err(StartError::Thread)?;
-        Ok(Self { address, tls_address, ca_pem, observer, stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            address,
+            tls_address,
+            ca_pem,
+            observer,
+            ears,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// `http://127.0.0.1:PORT`: for `endpoint_url` of any SDK.
@@ -111,6 +126,12 @@ impl Emulator {
     #[must_use]
     pub fn observer(&self) -> &Observer {
         &self.observer
+    }
+
+    /// Who understands what is said; `None` if the emulator hears that somebody speaks and no words.
+    #[must_use]
+    pub fn ears(&self) -> Option<&Ears> {
+        self.ears.as_deref()
     }
 
     /// Stops listening, cuts what is open, and joins the thread.

@@ -27,7 +27,7 @@ pub use config::{
     ResponseHead, SECRET_ACCESS_KEY, TestCredentials, TranscribeConfig, TranscribeException,
     TranscribeFault, TranscribeFaultKind, Utterance,
 };
-pub use ears::{Ears, EarsError};
+pub use ears::Ears;
 pub use emulator::{Emulator, StartError};
 pub use observe::transcriptions::Transcriptions;
 pub use observe::{Observer, RefusedRequest, SessionSnapshot, WaitTimeout};

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
+use voice_ears::ModelError;
+
 use crate::config::EmulatorConfig;
+use crate::ears::Ears;
 use crate::observe::Observer;
 pub(crate) use crate::observe::transcriptions::Transcription;
 use crate::observe::transcriptions::Transcriptions;
@@ -16,6 +19,8 @@ use crate::session::Repertoire;
 pub(crate) struct World {
     /// Clocks, scenario, echo, faults, models.
     pub(crate) config: EmulatorConfig,
+    /// Who understands what is said, if anybody does.
+    pub(crate) ears: Option<Arc<Ears>>,
     /// Where records are opened.
     pub(crate) observer: Observer,
     /// The streams to Transcribe.
@@ -26,8 +31,12 @@ pub(crate) struct World {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
+    pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Result<Self, ModelError> {
+        let ears = match &config.ears {
+            Some(folder) => Ears::load(folder, &config.scenario)?.map(Arc::new),
+            None => None,
+        };
         let transcriptions = observer.transcriptions();
-        Self { config, observer, transcriptions, repertoire: Arc::default() }
+        Ok(Self { config, ears, observer, transcriptions, repertoire: Arc::default() })
     }
 }

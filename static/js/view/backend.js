@@ -7,14 +7,20 @@ import { byId } from './dom.js';
 /** @import { SystemStatus } from '../api.js' */
 /** @import { Version } from '../call/messages.js' */
 
+/** What the note says when the emulator has a recogniser. */
+const UNDERSTANDS =
+  'It also recognises the phrases of its script when they are said clearly in English, and nothing else. What it does not catch it asks for again; typing always works.';
+
 export class Backend {
   #badge = byId('backend', HTMLElement);
   #note = byId('emulator', HTMLElement);
+  #hears = byId('emulator-hears', HTMLElement);
   #suggestions = byId('suggestions', HTMLElement);
   #version = byId('version', HTMLElement);
 
   /** @param {SystemStatus} status */
-  setStatus({ aws, region, error }) {
+  setStatus({ aws, region, hears, error }) {
+    if (hears === 'words') this.#hears.textContent = UNDERSTANDS;
     if (aws === 'emulator') this.set('emulator');
     else if (aws === 'connected') this.#show('bedrock', region ? `Amazon Nova Sonic · ${region}` : 'Amazon Nova Sonic');
     else this.#show('error', error ? `AWS: ${error}` : 'AWS is not configured');

@@ -40,8 +40,7 @@ impl Changes {
 
     fn middle(&self) -> Option<Frame> {
         let at = |offset: isize| self.window.get((SIDE as isize + offset) as usize);
-        let [far, before, middle, after, next] =
-            [at(-2)?, at(-1)?, at(0)?, at(1)?, at(2)?];
+        let [far, before, middle, after, next] = [at(-2)?, at(-1)?, at(0)?, at(1)?, at(2)?];
         let (first, last) = (at(-3)?, at(3)?);
         let change = std::array::from_fn(|n| next[n] - far[n]);
         let bend = std::array::from_fn(|n| (last[n] - before[n]) - (after[n] - first[n]));

@@ -116,7 +116,10 @@ impl Noise {
         // Four uniform numbers together have a variance of 4/12, hence the root of three below.
         let mut sum = 0.0;
         for _ in 0..4 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             sum += (self.0 >> 40) as f32 / (1_u64 << 24) as f32 - 0.5;
         }
         sum * DITHER * 3_f32.sqrt()

@@ -80,7 +80,8 @@ impl Cepstra {
 
     fn window(&mut self) -> [f32; WIDTH] {
         self.input.fill(0.0);
-        let windowed = self.waiting.iter().zip(&self.hamming).map(|(sample, weight)| sample * weight);
+        let windowed =
+            self.waiting.iter().zip(&self.hamming).map(|(sample, weight)| sample * weight);
         for (place, sample) in self.input.iter_mut().zip(windowed) {
             *place = sample;
         }
@@ -121,7 +122,8 @@ fn bands(parameters: &Parameters) -> Vec<Band> {
             let weights = (first..=last).map(|bin| {
                 let at = bin as f32 * bin_hz;
                 // Where two corners fall together the triangle has an upright side.
-                let slope = |far: f32, near: f32| if far == near { 1.0 } else { (at - far) / (near - far) };
+                let slope =
+                    |far: f32, near: f32| if far == near { 1.0 } else { (at - far) / (near - far) };
                 (slope(left, centre).min(slope(right, centre)) * height).max(0.0)
             });
             Band { first, weights: weights.collect() }

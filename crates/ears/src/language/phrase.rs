@@ -104,15 +104,16 @@ impl Phrase {
 impl fmt::Display for Phrase {
     /// As it could be written, without weights.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |f: &mut fmt::Formatter<'_>, parts: &mut dyn Iterator<Item = &Self>, by: &str| {
-            for (index, part) in parts.enumerate() {
-                if index > 0 {
-                    f.write_str(by)?;
+        let list =
+            |f: &mut fmt::Formatter<'_>, parts: &mut dyn Iterator<Item = &Self>, by: &str| {
+                for (index, part) in parts.enumerate() {
+                    if index > 0 {
+                        f.write_str(by)?;
+                    }
+                    part.fmt(f)?;
                 }
-                part.fmt(f)?;
-            }
-            Ok(())
-        };
+                Ok(())
+            };
         match self {
             Self::Word(word) => f.write_str(word),
             Self::Sequence(parts) => list(f, &mut parts.iter(), " "),

@@ -147,9 +147,9 @@ impl Bytes {
     pub(super) fn s3_checksum(&mut self, start: Option<usize>) -> Result<(), ModelError> {
         let Some(start) = start else { return Ok(()) };
         let words = self.data[start..self.at].as_chunks::<4>().0;
-        let sum = words.iter().fold(0_u32, |sum, word| {
-            sum.rotate_left(20).wrapping_add(u32::from_le_bytes(*word))
-        });
+        let sum = words
+            .iter()
+            .fold(0_u32, |sum, word| sum.rotate_left(20).wrapping_add(u32::from_le_bytes(*word)));
         let before = self.at;
         let stored = self.items(1, "the checksum", u32::from_le_bytes)?[0];
         if stored != sum {

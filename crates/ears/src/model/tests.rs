@@ -20,9 +20,11 @@ fn floats(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
 
 /// An `s3` file around these words.
 fn s3(body: &[u8]) -> Vec<u8> {
-    let sum = body.as_chunks::<4>().0.iter().fold(0_u32, |sum, word| {
-        sum.rotate_left(20).wrapping_add(u32::from_le_bytes(*word))
-    });
+    let sum = body
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .fold(0_u32, |sum, word| sum.rotate_left(20).wrapping_add(u32::from_le_bytes(*word)));
     let head = b"s3\nversion 1.0\nchksum0 yes\n      endhdr\n".as_slice();
     [head, &0x1122_3344_u32.to_le_bytes(), body, &sum.to_le_bytes()].concat()
 }

@@ -45,7 +45,9 @@ pub(super) fn parse(mut bytes: Bytes, phones: usize) -> Result<Vec<Transitions>,
         for (from, row) in matrix.chunks_exact(STATES + 1).enumerate() {
             let sum: f32 = row.iter().sum();
             let forward = |(to, value): (usize, &f32)| {
-                value.is_finite() && *value >= 0.0 && (*value == 0.0 || (from..=from + 2).contains(&to))
+                value.is_finite()
+                    && *value >= 0.0
+                    && (*value == 0.0 || (from..=from + 2).contains(&to))
             };
             if !(row.iter().enumerate().all(forward) && sum > 0.0) {
                 return Err(bytes.wrong(format!("ways that lead forward, and one is {row:?}")));

@@ -5,15 +5,51 @@ use super::numbers::{small, whole};
 use crate::language::Phrase;
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const ORDINALS: [&str; 31] = [
-    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
-    "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth",
-    "eighteenth", "nineteenth", "twentieth", "twenty first", "twenty second", "twenty third",
-    "twenty fourth", "twenty fifth", "twenty sixth", "twenty seventh", "twenty eighth",
-    "twenty ninth", "thirtieth", "thirty first",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+    "twenty first",
+    "twenty second",
+    "twenty third",
+    "twenty fourth",
+    "twenty fifth",
+    "twenty sixth",
+    "twenty seventh",
+    "twenty eighth",
+    "twenty ninth",
+    "thirtieth",
+    "thirty first",
 ];
 const RELATIVE: [&str; 3] = ["today", "yesterday", "tomorrow"];
 /// Days of each month; a February that may have 29.
@@ -95,9 +131,8 @@ fn day(words: &[&str]) -> Option<(u32, usize)> {
 
 /// A year: "nineteen eighty five", "two thousand and six", "twenty ten", "1985".
 fn year(words: &[&str]) -> Option<(u32, usize)> {
-    let plausible = |(year, taken): (u32, usize)| {
-        (1900..2100).contains(&year).then_some((year, taken))
-    };
+    let plausible =
+        |(year, taken): (u32, usize)| (1900..2100).contains(&year).then_some((year, taken));
     if let Some(found) = whole(words).and_then(plausible) {
         return Some(found);
     }

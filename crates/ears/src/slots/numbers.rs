@@ -6,14 +6,21 @@ use crate::language::Phrase;
 pub(super) const UNITS: [&str; 9] =
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 pub(super) const TEENS: [&str; 10] = [
-    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-    "eighteen", "nineteen",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 pub(super) const TENS: [&str; 8] =
     ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
-const WHOLE: [&str; 8] =
-    ["dollar", "dollars", "euro", "euros", "pound", "pounds", "buck", "bucks"];
+const WHOLE: [&str; 8] = ["dollar", "dollars", "euro", "euros", "pound", "pounds", "buck", "bucks"];
 const PARTS: [&str; 4] = ["cent", "cents", "penny", "pence"];
 
 /// 1 to 99.
@@ -28,10 +35,12 @@ pub(super) fn phrase() -> Phrase {
     let and = || Phrase::plain("and").or_nothing();
     let count = || Phrase::Choice(vec![(0.2, Phrase::plain("a")), (0.8, Phrase::one_of(&UNITS))]);
     let rest = || Phrase::Optional(0.4, Box::new(Phrase::Sequence(vec![and(), below_hundred()])));
-    let hundreds =
-        || Phrase::Sequence(vec![count(), Phrase::plain("hundred"), rest()]);
+    let hundreds = || Phrase::Sequence(vec![count(), Phrase::plain("hundred"), rest()]);
     let of_thousands = Phrase::Choice(vec![(0.2, Phrase::plain("a")), (0.8, below_hundred())]);
-    let below = Phrase::Choice(vec![(0.5, hundreds()), (0.5, Phrase::Sequence(vec![and(), below_hundred()]))]);
+    let below = Phrase::Choice(vec![
+        (0.5, hundreds()),
+        (0.5, Phrase::Sequence(vec![and(), below_hundred()])),
+    ]);
     let thousands = Phrase::Sequence(vec![
         of_thousands,
         Phrase::plain("thousand"),

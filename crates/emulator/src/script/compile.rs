@@ -269,7 +269,8 @@ impl<'a, 't> Compiler<'a, 't> {
                 kind.phrase().is_none() && text.contains(&format!("{{{name}}}"))
             });
             if let Some((name, _)) = words {
-                let message = format!("`{name}` takes any words: write out what is to be understood");
+                let message =
+                    format!("`{name}` takes any words: write out what is to be understood");
                 self.problems.add(&pointer, message);
                 continue;
             }
@@ -279,7 +280,8 @@ impl<'a, 't> Compiler<'a, 't> {
                     let slot = |name: &str| slots.get(name).and_then(|(kind, _)| kind.example());
                     let tried = Phrase::parse(&text, slot).unwrap_or_else(|_| phrase.clone());
                     if let Some(said) = unanswered(&tried, turns) {
-                        let message = format!("no pattern fits this phrase when it is said `{said}`");
+                        let message =
+                            format!("no pattern fits this phrase when it is said `{said}`");
                         self.problems.add(&pointer, message);
                     }
                     phrases.push(phrase);
@@ -294,7 +296,8 @@ impl<'a, 't> Compiler<'a, 't> {
         for (word, like) in sounds {
             let plain = |word: &str| !word.is_empty() && word.chars().all(char::is_alphabetic);
             if !plain(word) || like.is_empty() || !like.split_whitespace().all(plain) {
-                let message = "expected a word, and words that sound like it: \"cloudgate\": \"cloud gate\"";
+                let message =
+                    "expected a word, and words that sound like it: \"cloudgate\": \"cloud gate\"";
                 self.problems.add(&format!("/sounds/{word}"), message.to_owned());
             }
         }
@@ -552,7 +555,8 @@ fn unanswered(phrase: &Phrase, turns: &[&Turn]) -> Option<String> {
         phrase.sample(&mut pick, &mut said);
         let said = said.join(" ");
         let words = words(&said);
-        let fits = |turn: &&Turn| turn.when.any || turn.when.text.iter().any(|p| p.find(&words).is_some());
+        let fits =
+            |turn: &&Turn| turn.when.any || turn.when.text.iter().any(|p| p.find(&words).is_some());
         (!turns.iter().any(fits)).then_some(said)
     })
 }

@@ -319,7 +319,7 @@ impl Service {
                     Sensitivity::Medium => pause.medium,
                     Sensitivity::Low => pause.low,
                 };
-                let ears = self.world.config.ears.as_deref();
+                let ears = self.world.ears.as_deref();
                 scripted.listener = Some(Listener::new(rate_hz, pause, ears));
             }
             Talk::Echo(echo) => {
@@ -344,7 +344,7 @@ impl Service {
             Talk::Echo(echo) => echo.audio(base64, pcm, &mut self.echoed),
             Talk::Scripted(scripted) => {
                 let Scripted { listener, script, .. } = &mut **scripted;
-                let ears = self.world.config.ears.as_deref();
+                let ears = self.world.ears.as_deref();
                 let domain = || ears.and_then(|ears| ears.in_state(script.place()));
                 let noticed = listener.as_mut().map(|listener| listener.push(pcm, &domain));
                 for noticed in noticed.unwrap_or_default() {
@@ -378,7 +378,9 @@ impl Service {
             // The service has no partial texts of the caller's.
             Noticed::Partial { .. } => {}
             Noticed::Ended { end, said, .. } => {
-                let EarEvent::SpeechEnded { offset_ms, detected_ms, speech_ms } = end else { return };
+                let EarEvent::SpeechEnded { offset_ms, detected_ms, speech_ms } = end else {
+                    return;
+                };
                 let heard = match &said {
                     Understood::Words(heard) => Some(heard.text()),
                     Understood::Deaf | Understood::Unclear => None,
