@@ -4,7 +4,8 @@
 //! caller, and compares. PHRASES has one phrase a line, `#` begins a comment, slots are those of
 //! the library. CLIPS has a path and a text a line, with a tab between them; WAV or raw, 16 kHz
 //! mono. `tests/accuracy` makes such lists and calls this. Options: `--closed` adds the texts to
-//! the phrases; `--fresh` makes every recording a first turn; `--quiet` prints the sum alone.
+//! the phrases; `--arpa` writes the language model to
+//! `CLIPS.arpa` and recognises nothing; `--fresh` makes every recording a first turn; `--quiet` prints the sum alone.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -20,8 +21,8 @@ const PIECE: usize = RATE_HZ as usize / 50;
 fn main() -> Result<(), Box<dyn Error>> {
     let (options, files): (Vec<_>, Vec<_>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let [phrases, clips] = &files[..] else {
-        return Err("usage: wer [--closed] [--fresh] [--quiet] PHRASES CLIPS".into());
+    let [phrases, list] = &files[..] else {
+        return Err("usage: wer [--arpa] [--closed] [--fresh] [--quiet] PHRASES CLIPS".into());
     };
     let has = |name: &str| options.iter().any(|option| option == name);
     let folder = std::env::var("EARS_MODEL_DIR").unwrap_or_else(|_| DEBIAN.to_owned());
@@ -30,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let loaded = started.elapsed();
 
     let mut phrases = read_phrases(Path::new(phrases))?;
-    let clips = read_clips(Path::new(clips))?;
+    let clips = read_clips(Path::new(list))?;
     let derivable = clips.iter().filter(|(_, text)| phrases.iter().any(|p| says(p, text))).count();
     if has("--closed") {
         phrases.extend(clips.iter().map(|(_, text)| Phrase::plain(text)));
@@ -42,6 +43,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("no pronunciation: {word}");
     }
 
+    if has("--arpa") {
+        return Ok(std::fs::write(format!("{list}.arpa"), domain.to_arpa())?);
+    }
     let mut recogniser = Recogniser::new(Arc::clone(&model));
     let (mut errors, mut words, mut audio) = (0, 0, Duration::ZERO);
     let busy = busy();

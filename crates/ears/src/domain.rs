@@ -36,6 +36,11 @@ impl Domain {
         &self.missing
     }
 
+    /// The language model as text in the ARPA format.
+    pub fn to_arpa(&self) -> String {
+        self.language.to_arpa()
+    }
+
     /// How many different words can be said.
     pub fn words(&self) -> usize {
         self.language.words().len()

@@ -6,6 +6,7 @@
 //! last, an arc is a word, and from each state a way leads back to a state that remembers less.
 //! Sounds are `lexicon`'s business.
 
+mod arpa;
 mod count;
 mod phrase;
 

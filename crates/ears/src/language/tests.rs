@@ -81,6 +81,15 @@ fn what_a_phrase_permits_is_more_likely_than_anything_else() {
 }
 
 #[test]
+fn a_model_can_be_written_for_others() {
+    let text = language(&["a b"]).to_arpa();
+    assert!(text.starts_with("\\data\\\nngram 1=4\nngram 2=3\nngram 3=2\n"), "{text}");
+    for line in ["-99.0000 <s> -0.3010", "-0.4771 a -0.3010", "-0.0792 a b </s>"] {
+        assert!(text.lines().any(|own| own == line), "{line}:\n{text}");
+    }
+}
+
+#[test]
 fn ways_to_say_a_phrase_share_its_weight() {
     let both = language(&["a|b"]);
     let chance = |text| both.sentence(text).exp();
