@@ -16,7 +16,7 @@ use crate::support::{Bench, Caller, Task, eventually};
 async fn ask(port: u16, method: &str, body: &str) -> (u16, Value) {
     let mut tcp = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
     let request = format!(
-        "{method} /api/drain HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        "{method} /api/drain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<Parameters, ModelError> {
     parse(path, &text)
 }
 
-pub(super) fn parse(path: &Path, text: &str) -> Result<Parameters, ModelError> {
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Parameters, ModelError> {
     let mut found =
         Parameters { low_hz: 133.33, high_hz: 6855.5, bands: 40, lifter: 0.0, mean: [0.0; WIDTH] };
     found.mean[0] = 40.0;
