@@ -4,7 +4,6 @@
 
 #![expect(clippy::print_stderr, reason = "a benchmark without its data says so")]
 #![expect(clippy::unwrap_used, reason = "a benchmark's helpers fail by panicking")]
-#![expect(missing_docs, reason = "the macro of criterion writes a function without")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

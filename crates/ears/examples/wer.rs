@@ -7,6 +7,8 @@
 //! the phrases; `--arpa` writes the language model to
 //! `CLIPS.arpa` and recognises nothing; `--fresh` makes every recording a first turn; `--quiet` prints the sum alone.
 
+#![expect(clippy::print_stdout, reason = "its result is what it prints")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;

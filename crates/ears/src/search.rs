@@ -393,7 +393,7 @@ impl Search {
             let (log, _) = self.domain.language.say(entry.state, END);
             (entry.score + log * LANGUAGE_WEIGHT, id)
         });
-        let last = scored.fold((NOWHERE, NONE), |best, next| better(best, next));
+        let last = scored.fold((NOWHERE, NONE), better);
         match last {
             (score, id) if score > NOWHERE => self.trace.words(id),
             _ => self.so_far(),

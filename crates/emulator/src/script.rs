@@ -285,7 +285,7 @@ impl Script {
             return steps;
         }
         match scenario.unclear.is_empty() {
-            true => steps.push(Step::Say(UNCLEAR.to_owned())),
+            true => steps.extend(sentences(UNCLEAR).map(|text| Step::Say(text.to_owned()))),
             false => drop(self.act(&scenario.unclear, &mut steps)),
         }
         if self.unclear >= 2 {

@@ -62,9 +62,9 @@ impl Counts {
         for (place, chance) in &whole.last {
             ends[*place] += chance;
         }
-        for place in 0..graph.words.len() {
+        for (place, reached) in reached.iter().enumerate() {
             for (next, chance) in &graph.ways[place] {
-                let pair = reached[place] * chance;
+                let pair = reached * chance;
                 self.count(None, word(place), word(*next), pair);
                 self.count(Some(word(place)), word(*next), END, pair * ends[*next]);
                 for (third, then) in &graph.ways[*next] {

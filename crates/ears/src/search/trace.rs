@@ -87,8 +87,8 @@ impl Trace {
         // An entry comes after those before it, so one pass is enough.
         let mut moved = Moved(vec![NONE; self.entries.len()]);
         let mut length = 0;
-        for old in 0..self.entries.len() {
-            if kept[old] {
+        for (old, keep) in kept.into_iter().enumerate() {
+            if keep {
                 let mut entry = self.entries[old];
                 entry.before = moved.to(entry.before);
                 moved.0[old] = length as TraceId;

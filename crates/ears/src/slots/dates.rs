@@ -136,9 +136,9 @@ fn year(words: &[&str]) -> Option<(u32, usize)> {
     if let Some(found) = whole(words).and_then(plausible) {
         return Some(found);
     }
-    let (century, taken) = match words.first()? {
-        &"nineteen" => (1900, 1),
-        &"twenty" => (2000, 1),
+    let (century, taken) = match *words.first()? {
+        "nineteen" => (1900, 1),
+        "twenty" => (2000, 1),
         _ => return None,
     };
     let rest = words.get(taken..).unwrap_or_default();
