@@ -16,7 +16,7 @@ pub struct AccessArgs {
     #[arg(long, env, value_enum, default_value = "auto")]
     pub auth: Auth,
     /// API keys, as `voice-s2s key` prints their entries, separated by commas or line ends:
-    /// NAME:ROLE[+ROLE]:SHA256[:CALLS]. Roles are caller, operator and editor.
+    /// `NAME:ROLE[+ROLE]:SHA256[:CALLS]`. Roles are caller, operator and editor.
     #[arg(long, env, hide_env_values = true)]
     pub api_keys: Option<String>,
     /// File with such entries, besides those of API_KEYS.
