@@ -1,0 +1,4 @@
+//! The sound of the telephone path, measured from outside.
+
+mod response;
+mod sox;
