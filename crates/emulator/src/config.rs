@@ -9,10 +9,14 @@ use std::time::Duration;
 
 mod chaos;
 mod fault;
+mod media;
 mod transcribe;
 
 pub use self::chaos::{BadChaos, Chaos};
 pub use self::fault::{Fault, FaultKind, FaultMoment, FaultScope, Refusal};
+pub use self::media::{
+    MediaConfig, MediaFault, MediaFaultKind, MediaShape, MediaSource, PollyConfig, Untagged,
+};
 pub use self::transcribe::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Utterance,
 };
@@ -53,6 +57,10 @@ pub struct EmulatorConfig {
     pub chaos: Option<Chaos>,
     /// What the stand-in for Transcribe hears.
     pub transcribe: TranscribeConfig,
+    /// The stand-in for Kinesis Video Streams.
+    pub media: MediaConfig,
+    /// The stand-in for Polly.
+    pub polly: PollyConfig,
     /// Models that exist here. An unknown one is refused at the door.
     pub models: Vec<ModelEntry>,
     /// How much the observer keeps.
@@ -75,6 +83,8 @@ impl Default for EmulatorConfig {
             faults: Vec::new(),
             chaos: None,
             transcribe: TranscribeConfig::default(),
+            media: MediaConfig::default(),
+            polly: PollyConfig::default(),
             models: ModelEntry::known(),
             record: RecordLimits::default(),
         }

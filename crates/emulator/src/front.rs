@@ -11,9 +11,12 @@ mod bidirectional;
 mod chunk;
 mod connection;
 mod downstream;
+mod media;
+mod plain;
 mod refusal;
 mod route;
 mod signature;
+mod speech;
 pub(crate) mod tls;
 mod transcription;
 mod upstream;
@@ -103,7 +106,16 @@ async fn answer(
     let request_id = uuid::Uuid::new_v4().to_string();
     let (parts, body) = request.into_parts();
 
-    let opened = match admit(&parts, &world) {
+    let route = route::resolve(&parts.method, parts.uri.path());
+    if let Some(operation) = route.as_ref().map(|route| route.operation)
+        && operation.is_plain()
+    {
+        return match plain::answer(operation, &parts, body, &world, cut).await {
+            Ok(response) => response,
+            Err(refused) => Ok(refuse(refused, &parts, &world, &request_id)),
+        };
+    }
+    let opened = match admit(route, &parts, &world) {
         Ok(Admitted::Sonic(admitted)) => {
             bidirectional::open(admitted, body, &world, cut, &request_id).await
         }
@@ -115,18 +127,27 @@ async fn answer(
     match opened {
         Ok(response) => response,
         Err((refused, body)) => {
-            tracing::debug!(path = parts.uri.path(), ?refused, "the emulator refuses a request");
-            world.observer.refuse(RefusedRequest {
-                path: parts.uri.path().to_owned(),
-                status: refused.status.as_u16(),
-                error_type: refused.kind.to_owned(),
-                message: refused.message.clone(),
-            });
             // Unread input would make the close of an HTTP/1.1 connection swallow the answer.
             tokio::spawn(upstream::drain(body));
-            Ok(refused.into_response(&request_id))
+            Ok(refuse(refused, &parts, &world, &request_id))
         }
     }
+}
+
+fn refuse(
+    refused: ErrorAnswer,
+    parts: &http::request::Parts,
+    world: &World,
+    request_id: &str,
+) -> Response<Body> {
+    tracing::debug!(path = parts.uri.path(), ?refused, "the emulator refuses a request");
+    world.observer.refuse(RefusedRequest {
+        path: parts.uri.path().to_owned(),
+        status: refused.status.as_u16(),
+        error_type: refused.kind.to_owned(),
+        message: refused.message.clone(),
+    });
+    refused.into_response(request_id)
 }
 
 /// A request that may open a stream.
@@ -145,9 +166,12 @@ struct AdmittedSonic {
     chain: Option<signature::FrameChain>,
 }
 
-fn admit(parts: &http::request::Parts, world: &World) -> Result<Admitted, ErrorAnswer> {
-    let Route { operation, labels } = route::resolve(&parts.method, parts.uri.path())
-        .ok_or_else(ErrorAnswer::unknown_operation)?;
+fn admit(
+    route: Option<Route>,
+    parts: &http::request::Parts,
+    world: &World,
+) -> Result<Admitted, ErrorAnswer> {
+    let Route { operation, labels } = route.ok_or_else(ErrorAnswer::unknown_operation)?;
     let config = &world.config;
     let chain = if config.verify_signatures {
         let service = operation.signing_name();
@@ -162,5 +186,8 @@ fn admit(parts: &http::request::Parts, world: &World) -> Result<Admitted, ErrorA
             Ok(Admitted::Sonic(AdmittedSonic { model, protocol: parts.version, chain }))
         }
         Operation::Transcription => Ok(Admitted::Transcription(chain)),
+        Operation::DataEndpoint | Operation::Media | Operation::Speech => {
+            Err(ErrorAnswer::unknown_operation())
+        }
     }
 }

@@ -11,6 +11,7 @@ mod config;
 pub mod ear;
 mod emulator;
 mod front;
+mod kinesis;
 mod observe;
 pub mod script;
 mod session;
@@ -20,10 +21,12 @@ mod world;
 
 pub use config::{
     ACCESS_KEY_ID, BadChaos, Chaos, Clocks, EmulatorConfig, EndpointingPauses, ExceptionKind,
-    Fault, FaultKind, FaultMoment, FaultScope, Generation, ModelEntry, RecordLimits, Refusal,
-    ResponseHead, SECRET_ACCESS_KEY, TestCredentials, TranscribeConfig, TranscribeException,
-    TranscribeFault, TranscribeFaultKind, Utterance,
+    Fault, FaultKind, FaultMoment, FaultScope, Generation, MediaConfig, MediaFault, MediaFaultKind,
+    MediaShape, MediaSource, ModelEntry, PollyConfig, RecordLimits, Refusal, ResponseHead,
+    SECRET_ACCESS_KEY, TestCredentials, TranscribeConfig, TranscribeException, TranscribeFault,
+    TranscribeFaultKind, Untagged, Utterance,
 };
 pub use emulator::{Emulator, StartError};
+pub use kinesis::{Line, MediaStreams};
 pub use observe::transcriptions::Transcriptions;
 pub use observe::{Observer, RefusedRequest, SessionSnapshot, WaitTimeout};

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use self::transcriptions::Transcriptions;
 use crate::config::RecordLimits;
+use crate::kinesis::MediaStreams;
 
 /// Refused requests kept; the oldest go first.
 const REFUSALS_KEPT: usize = 64;
@@ -33,6 +34,7 @@ struct Shared {
     /// Counts changes; waiters watch it.
     changes: watch::Sender<u64>,
     transcriptions: Transcriptions,
+    media: MediaStreams,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +140,7 @@ impl Observer {
                 state: Mutex::default(),
                 changes,
                 transcriptions: Transcriptions::default(),
+                media: MediaStreams::default(),
             }),
         }
     }
@@ -146,6 +149,12 @@ impl Observer {
     #[must_use]
     pub fn transcriptions(&self) -> Transcriptions {
         self.shared.transcriptions.clone()
+    }
+
+    /// The streams of Kinesis Video: where calls of Amazon Connect are made.
+    #[must_use]
+    pub fn media(&self) -> MediaStreams {
+        self.shared.media.clone()
     }
 
     /// All sessions that are kept, in order of opening.

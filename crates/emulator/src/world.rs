@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::config::EmulatorConfig;
+use crate::kinesis::MediaStreams;
 use crate::observe::Observer;
 pub(crate) use crate::observe::transcriptions::Transcription;
 use crate::observe::transcriptions::Transcriptions;
@@ -20,6 +21,8 @@ pub(crate) struct World {
     pub(crate) observer: Observer,
     /// The streams to Transcribe.
     pub(crate) transcriptions: Transcriptions,
+    /// The streams of Kinesis Video.
+    pub(crate) media: MediaStreams,
     /// Speech that was synthesised before.
     pub(crate) repertoire: Arc<Repertoire>,
 }
@@ -27,7 +30,8 @@ pub(crate) struct World {
 impl World {
     /// A world in which nothing has happened yet.
     pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
-        let transcriptions = observer.transcriptions();
-        Self { config, observer, transcriptions, repertoire: Arc::default() }
+        let (transcriptions, media) = (observer.transcriptions(), observer.media());
+        media.configure(&config);
+        Self { config, observer, transcriptions, media, repertoire: Arc::default() }
     }
 }

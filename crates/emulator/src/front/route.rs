@@ -20,6 +20,12 @@ pub(crate) enum Operation {
     BidirectionalStream,
     /// `StartStreamTranscription`; no label.
     Transcription,
+    /// `GetDataEndpoint` of Kinesis Video Streams.
+    DataEndpoint,
+    /// `GetMedia` of Kinesis Video Streams.
+    Media,
+    /// `SynthesizeSpeech` of Polly.
+    Speech,
 }
 
 impl Operation {
@@ -28,7 +34,14 @@ impl Operation {
         match self {
             Self::BidirectionalStream => "bedrock",
             Self::Transcription => "transcribe",
+            Self::DataEndpoint | Self::Media => "kinesisvideo",
+            Self::Speech => "polly",
         }
+    }
+
+    /// Whether one JSON body is the whole question.
+    pub(crate) fn is_plain(self) -> bool {
+        matches!(self, Self::DataEndpoint | Self::Media | Self::Speech)
     }
 }
 
@@ -36,6 +49,9 @@ impl Operation {
 const TABLE: &[(Method, &str, Operation)] = &[
     (Method::POST, "/model/{}/invoke-with-bidirectional-stream", Operation::BidirectionalStream),
     (Method::POST, "/stream-transcription", Operation::Transcription),
+    (Method::POST, "/getDataEndpoint", Operation::DataEndpoint),
+    (Method::POST, "/getMedia", Operation::Media),
+    (Method::POST, "/v1/speech", Operation::Speech),
 ];
 
 /// Finds the operation; `None` when there is none. A label that is not UTF-8 matches nothing.

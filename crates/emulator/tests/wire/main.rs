@@ -9,5 +9,7 @@ mod conversation;
 mod doors;
 mod faults;
 mod heads;
+mod media;
+mod speech;
 mod support;
 mod tampering;
