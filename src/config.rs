@@ -4,6 +4,7 @@
 //! and the process exits with 64. Nothing else in this crate reads a variable.
 
 mod archive;
+mod bridge;
 mod commands;
 mod emulator;
 mod langfuse;
@@ -23,6 +24,7 @@ use voice_emulator::EmulatorConfig;
 use voice_sonic::{ModelFamily, voices::voices};
 
 pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
+pub use self::bridge::{BridgeArgs, MediaFile, PromptSpeech, StreamEncoding, VoiceOut};
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs};
 pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
@@ -61,6 +63,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Check tools, workflows, prompts and settings; exit 64 when a server would not start.
     Check(Box<CheckArgs>),
+    /// Run the audio bridge: callers of Amazon Connect talk to a server.
+    Bridge(Box<BridgeArgs>),
     /// Take away everything that is kept of one session: logs, recordings, journals.
     Erase(Box<EraseArgs>),
     /// Run the stand-in for Amazon Bedrock on its own, for any AWS SDK.

@@ -20,6 +20,8 @@ mod faults;
 mod langfuse;
 mod many_calls;
 mod pages;
+mod phone;
+mod phone_flow;
 mod recording;
 mod reload;
 mod remote_tools;

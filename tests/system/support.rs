@@ -3,9 +3,11 @@
 pub(crate) mod bench;
 pub(crate) mod caller;
 pub(crate) mod dice;
+pub(crate) mod flow;
 pub(crate) mod house;
 pub(crate) mod langfuse;
 pub(crate) mod line;
+pub(crate) mod phone;
 pub(crate) mod speech;
 pub(crate) mod store;
 pub(crate) mod task;

@@ -222,7 +222,7 @@ mod tests {
                 let t = n as f64 / 16_000.0;
                 let pulse = if n % 128 == 0 { 1.0 } else { 0.0 };
                 let sway = (t * 4.0 * std::f64::consts::TAU).sin();
-                let mut pass = |state: &mut [f64; 2], hz: f64| {
+                let pass = |state: &mut [f64; 2], hz: f64| {
                     let (r, w) = (0.97, std::f64::consts::TAU * hz / 16_000.0);
                     let out = pulse + 2.0 * r * w.cos() * state[0] - r * r * state[1];
                     *state = [out, state[0]];

@@ -31,9 +31,10 @@ pub const MAX_CHARACTERS: usize = 3_000;
 
 /// Telephone audio; Polly takes rates as text.
 const RATE: &str = "8000";
-/// Longest wait for a connection, and for one sentence.
+/// Longest wait for a connection, and for one sentence: as long as a flow waits. After that Connect
+/// says it, in another voice.
 const CONNECT: Duration = Duration::from_secs(2);
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(8);
 
 /// How to reach Polly, and who speaks.
 #[derive(Debug, Clone)]
