@@ -202,7 +202,7 @@ impl BridgeArgs {
                 credentials: credentials.clone(),
                 encryption: S3Encryption::Bucket,
             },
-            polly: (self.voice_out == VoiceOut::Polly).then(|| PollyConfig {
+            polly: (self.voice_out == VoiceOut::Polly).then_some(PollyConfig {
                 region,
                 endpoint: self.aws_endpoint_url_polly,
                 credentials,

@@ -1,6 +1,8 @@
 //! A caller's voice over the real SDK and a real socket: what the emulator writes with its own
 //! hands is what the reader hears, sample for sample.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::time::Duration;
 
 use voice_aws::{Credentials, KinesisConfig, KinesisPort, MediaStart};

@@ -315,7 +315,7 @@ impl Fragment<'_> {
         let mut tracks = vec![(self.customer_track(), self.bytes(from, to, customer))];
         if self.timeline.shape.both_tracks {
             // Loud, so that nobody who mixes the tracks up goes unnoticed.
-            let bot = |sample: u64| if sample / 10 % 2 == 0 { 12_345 } else { -12_345 };
+            let bot = |sample: u64| if (sample / 10).is_multiple_of(2) { 12_345 } else { -12_345 };
             tracks.push((3 - self.customer_track(), self.bytes(from, to, bot)));
         }
         tracks.sort_unstable_by_key(|(track, _)| *track);
