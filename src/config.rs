@@ -5,6 +5,7 @@
 
 mod access;
 mod archive;
+mod bridge;
 mod commands;
 mod emulator;
 mod langfuse;
@@ -29,6 +30,7 @@ use voice_sonic::{ModelFamily, voices::voices};
 
 pub use self::access::{AccessArgs, AccessSettings, Door, RateSettings};
 pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
+pub use self::bridge::{BridgeArgs, MediaFile, PromptSpeech, StreamEncoding, VoiceOut};
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs, KeyArgs};
 pub use self::emulator::{EarsSetting, EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
@@ -72,6 +74,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Check tools, workflows, prompts and settings; exit 64 when a server would not start.
     Check(Box<CheckArgs>),
+    /// Run the audio bridge: callers of Amazon Connect talk to a server.
+    Bridge(Box<BridgeArgs>),
     /// Take away everything that is kept of one session: logs, recordings, journals.
     Erase(Box<EraseArgs>),
     /// Make an API key, and the entry of API_KEYS that lets it in.

@@ -8,10 +8,11 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use voice_emulator::{
-    Chaos, Clocks, Ears, EmulatorConfig, RecordLimits, TranscribeConfig, script::Scenario,
+    Chaos, Clocks, Ears, EmulatorConfig, MediaConfig, MediaShape, MediaSource, RecordLimits,
+    TranscribeConfig, script::Scenario,
 };
 
-use super::BadSetting;
+use super::{BadSetting, MediaFile};
 use crate::telemetry::LogFormat;
 
 /// What of [`super::ServeArgs`] is about the emulator inside the server.
@@ -80,6 +81,10 @@ pub struct EmulatorArgs {
     /// one it notices speech and has no words for it.
     #[arg(long = "utterance", value_name = "TEXT")]
     pub utterances: Vec<String>,
+    /// A call at the stand-in for Kinesis Video Streams: the name of its stream and a WAV file (8 kHz)
+    /// with what the caller says. Its contact id is the stream's name.
+    #[arg(long = "media", value_name = "STREAM=FILE")]
+    pub media: Vec<MediaFile>,
     /// Break streams by chance: SEED or SEED:PERCENT. The same seed gives the same faults.
     #[arg(long, value_name = "SEED[:PERCENT]")]
     pub chaos: Option<Chaos>,
@@ -117,10 +122,29 @@ impl EmulatorArgs {
                 endless: true,
                 ..TranscribeConfig::default()
             },
+            media: MediaConfig {
+                sources: self.media.iter().map(load_media).collect::<Result<_, _>>()?,
+                ..MediaConfig::default()
+            },
             record: RecordLimits::nothing(),
             ..EmulatorConfig::default()
         })
     }
+}
+
+fn load_media(file: &MediaFile) -> Result<MediaSource, BadSetting> {
+    let bad = |why: String| BadSetting::new("--media", format!("{}: {why}", file.path.display()));
+    let bytes = std::fs::read(&file.path).map_err(|error| bad(error.to_string()))?;
+    let recording = voice_audio::wav::read(&bytes).map_err(|error| bad(error.to_string()))?;
+    if recording.rate_hz != 8_000 {
+        return Err(bad(format!("{} Hz; expected 8000", recording.rate_hz)));
+    }
+    Ok(MediaSource {
+        name: file.stream.clone(),
+        contact_id: file.stream.clone(),
+        samples: recording.channel(0),
+        shape: MediaShape::default(),
+    })
 }
 
 /// A rate of time.

@@ -11,11 +11,15 @@ use std::time::Duration;
 mod chaos;
 mod cloudwatch;
 mod fault;
+mod media;
 mod transcribe;
 
 pub use self::chaos::{BadChaos, Chaos};
 pub use self::cloudwatch::{CloudWatchConfig, CloudWatchFault, CloudWatchFaultKind};
 pub use self::fault::{Fault, FaultKind, FaultMoment, FaultScope, Refusal};
+pub use self::media::{
+    MediaConfig, MediaFault, MediaFaultKind, MediaShape, MediaSource, PollyConfig, Untagged,
+};
 pub use self::transcribe::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Utterance,
 };
@@ -61,6 +65,10 @@ pub struct EmulatorConfig {
     pub transcribe: TranscribeConfig,
     /// How the stand-in for CloudWatch behaves.
     pub cloudwatch: CloudWatchConfig,
+    /// The stand-in for Kinesis Video Streams.
+    pub media: MediaConfig,
+    /// The stand-in for Polly.
+    pub polly: PollyConfig,
     /// Models that exist here. An unknown one is refused at the door.
     pub models: Vec<ModelEntry>,
     /// How much the observer keeps.
@@ -85,6 +93,8 @@ impl Default for EmulatorConfig {
             chaos: None,
             transcribe: TranscribeConfig::default(),
             cloudwatch: CloudWatchConfig::default(),
+            media: MediaConfig::default(),
+            polly: PollyConfig::default(),
             models: ModelEntry::known(),
             record: RecordLimits::default(),
         }

@@ -66,7 +66,7 @@ impl Emulator {
     ///
     /// # Errors
     /// [`StartError`] when a port is taken, or the thread or certificate cannot be made.
-    pub fn start(config: EmulatorConfig) -> Result<Self, StartError> {
+    pub fn start(mut config: EmulatorConfig) -> Result<Self, StartError> {
         let (plain, address) = bind(config.listen)?;
         let mut sockets = vec![(plain, None)];
         let (mut tls_address, mut ca_pem) = (None, String::new());
@@ -75,6 +75,8 @@ impl Emulator {
             let authority = tls::make_authority(address.ip()).map_err(StartError::Certificate)?;
             (tls_address, ca_pem) = (Some(address), authority.ca_pem);
             sockets.push((socket, Some(authority.acceptor)));
+            // GetDataEndpoint tells its callers where they are.
+            config.tls_listen = Some(address);
         }
 
         let observer = Observer::new(config.record);

@@ -15,6 +15,7 @@ pub mod ear;
 mod ears;
 mod emulator;
 mod front;
+mod kinesis;
 mod listener;
 mod observe;
 pub mod script;
@@ -28,12 +29,14 @@ pub use cloudwatch::TakenDatum;
 pub use config::{
     ACCESS_KEY_ID, BadChaos, Chaos, Clocks, CloudWatchConfig, CloudWatchFault, CloudWatchFaultKind,
     EmulatorConfig, EndpointingPauses, ExceptionKind, Fault, FaultKind, FaultMoment, FaultScope,
-    Generation, ModelEntry, RecordLimits, Refusal, ResponseHead, SECRET_ACCESS_KEY,
-    TestCredentials, TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind,
+    Generation, MediaConfig, MediaFault, MediaFaultKind, MediaShape, MediaSource, ModelEntry,
+    PollyConfig, RecordLimits, Refusal, ResponseHead, SECRET_ACCESS_KEY, TestCredentials,
+    TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Untagged,
     Utterance,
 };
 pub use ears::Ears;
 pub use emulator::{Emulator, StartError};
+pub use kinesis::{Line, MediaStreams};
 pub use observe::metrics::{Metrics, PutRequest};
 pub use observe::transcriptions::Transcriptions;
 pub use observe::{Observer, RefusedRequest, SessionSnapshot, WaitTimeout};

@@ -10,6 +10,7 @@ use voice_ears::ModelError;
 use crate::agent::TaskAgent;
 use crate::config::EmulatorConfig;
 use crate::ears::Ears;
+use crate::kinesis::MediaStreams;
 use crate::observe::Observer;
 use crate::observe::metrics::Metrics;
 pub(crate) use crate::observe::transcriptions::Transcription;
@@ -31,6 +32,8 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
     /// The ECS agent.
     pub(crate) agent: TaskAgent,
+    /// The streams of Kinesis Video.
+    pub(crate) media: MediaStreams,
     /// Speech that was synthesised before.
     pub(crate) repertoire: Arc<Repertoire>,
 }
@@ -43,12 +46,15 @@ impl World {
             None => None,
         };
         let (transcriptions, metrics) = (observer.transcriptions(), observer.metrics());
+        let media = observer.media();
+        media.configure(&config);
         Ok(Self {
             config,
             ears,
             observer,
             transcriptions,
             metrics,
+            media,
             agent: TaskAgent::default(),
             repertoire: Arc::default(),
         })
