@@ -5,6 +5,7 @@
 
 mod access;
 mod archive;
+mod bridge;
 mod commands;
 mod emulator;
 mod langfuse;
@@ -29,8 +30,9 @@ use voice_sonic::{ModelFamily, voices::voices};
 
 pub use self::access::{AccessArgs, AccessSettings, Door, RateSettings};
 pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
+pub use self::bridge::{BridgeArgs, MediaFile, PromptSpeech, StreamEncoding, VoiceOut};
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs, KeyArgs};
-pub use self::emulator::{EarsSetting, EmbeddedArgs, EmulatorArgs};
+pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
 pub use self::metrics::{MetricsArgs, MetricsSettings};
 pub use self::operations::{
@@ -72,6 +74,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Check tools, workflows, prompts and settings; exit 64 when a server would not start.
     Check(Box<CheckArgs>),
+    /// Run the audio bridge: callers of Amazon Connect talk to a server.
+    Bridge(Box<BridgeArgs>),
     /// Take away everything that is kept of one session: logs, recordings, journals.
     Erase(Box<EraseArgs>),
     /// Make an API key, and the entry of API_KEYS that lets it in.
@@ -85,7 +89,7 @@ pub enum Command {
 /// Who answers the calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SonicBackend {
-    /// The built-in stand-in: it follows a script, and recognises the phrases of that script at best.
+    /// The built-in stand-in: it follows a script and understands no speech.
     Emulator,
     /// Amazon Nova Sonic.
     Bedrock,

@@ -5,11 +5,12 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use anyhow::Context;
 use clap::Parser;
 use voice_access::ApiKeys;
+use voice_bridge::Bridge;
 use voice_emulator::Emulator;
 use voice_s2s::{
     BuildError, Server,
     check::{self, Report},
-    config::{BadSetting, Cli, Command, EXIT_USAGE, EmulatorArgs, KeyArgs, ServeArgs},
+    config::{BadSetting, BridgeArgs, Cli, Command, EXIT_USAGE, EmulatorArgs, KeyArgs, ServeArgs},
     erase, healthcheck,
     shutdown::Signals,
     telemetry::{self, Output, outlet},
@@ -41,6 +42,7 @@ fn run() -> ExitCode {
     let outcome = match cli.command {
         None => serve(cli.serve),
         Some(Command::Serve(args)) => serve(*args),
+        Some(Command::Bridge(args)) => bridge(*args),
         Some(Command::Check(args)) => check::run(*args, &mut std::io::stdout().lock()),
         Some(Command::Erase(args)) => erase::run(*args, &mut std::io::stdout().lock()),
         Some(Command::Key(args)) => make_key(&args),
@@ -112,6 +114,36 @@ fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
             0 => tracing::info!(ended = report.active, "stopped"),
             left => tracing::warn!(left, "stopped with calls that did not end in time"),
         }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn bridge(args: BridgeArgs) -> anyhow::Result<ExitCode> {
+    telemetry::start(args.log, &args.rust_log, Output::Stdout)?;
+    let (json, grace) = (args.log.is_json(), args.shutdown_grace);
+    let config = args.into_config()?;
+    let (listen, server) = (config.listen, config.server.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async move {
+        let mut signals = Signals::install().context("cannot take over the signals")?;
+        let bridge = Bridge::start(config).await;
+        let bridge = bridge.with_context(|| format!("BRIDGE_HOST and BRIDGE_PORT: {listen}"))?;
+        let url = format!("http://{}", bridge.addr());
+        say(&match json {
+            true => serde_json::json!({"level": "INFO", "message": "ready", "url": url, "server": server})
+                .to_string(),
+            false => format!("ready: {url} (server: {server})"),
+        })?;
+        let signal = signals.next().await;
+        tracing::info!(signal, active = bridge.meters().active_calls.get(), "stopping");
+        let left = tokio::select! {
+            left = bridge.stop(grace) => left,
+            signal = signals.next() => {
+                tracing::warn!(signal, "second signal: stopping at once");
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        tracing::info!(left, "stopped");
         Ok(ExitCode::SUCCESS)
     })
 }

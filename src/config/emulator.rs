@@ -6,12 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use voice_emulator::{
-    Chaos, Clocks, Ears, EmulatorConfig, RecordLimits, TranscribeConfig, script::Scenario,
+    Chaos, Clocks, EmulatorConfig, MediaConfig, MediaShape, MediaSource, RecordLimits,
+    TranscribeConfig, script::Scenario,
 };
 
-use super::BadSetting;
+use super::{BadSetting, MediaFile};
 use crate::telemetry::LogFormat;
 
 /// What of [`super::ServeArgs`] is about the emulator inside the server.
@@ -24,22 +25,6 @@ pub struct EmbeddedArgs {
     /// gives the same faults.
     #[arg(long, env, value_name = "SEED[:PERCENT]")]
     pub emulator_chaos: Option<Chaos>,
-    /// Whether the built-in emulator understands what is said: `auto` when the acoustic model is on
-    /// this machine, or `off`.
-    #[arg(long, env, value_enum, default_value = "auto")]
-    pub ears: EarsSetting,
-    /// Folder of the acoustic model; absent = where Debian's package pocketsphinx-en-us puts it.
-    #[arg(long, env)]
-    pub ears_model_dir: Option<PathBuf>,
-}
-
-/// Whether speech is recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EarsSetting {
-    /// If a model is there.
-    Auto,
-    /// Never.
-    Off,
 }
 
 impl EmbeddedArgs {
@@ -48,7 +33,6 @@ impl EmbeddedArgs {
         Ok(EmulatorConfig {
             scenario: load_scenario(self.emulator_scenario.as_deref(), "EMULATOR_SCENARIO")?,
             chaos: self.emulator_chaos,
-            ears: ears(self.ears, self.ears_model_dir.as_deref(), "EARS_MODEL_DIR")?,
             record: RecordLimits::nothing(),
             ..EmulatorConfig::embedded()
         })
@@ -73,13 +57,14 @@ pub struct EmulatorArgs {
     /// Script to follow (JSON); absent = the script it comes with.
     #[arg(long)]
     pub scenario: Option<PathBuf>,
-    /// Recognise the script's phrases with the acoustic model in this folder.
-    #[arg(long)]
-    pub ears_model_dir: Option<PathBuf>,
     /// What the stand-in for Amazon Transcribe understands, an utterance each, over and over; without
     /// one it notices speech and has no words for it.
     #[arg(long = "utterance", value_name = "TEXT")]
     pub utterances: Vec<String>,
+    /// A call at the stand-in for Kinesis Video Streams: the name of its stream and a WAV file (8 kHz)
+    /// with what the caller says. Its contact id is the stream's name.
+    #[arg(long = "media", value_name = "STREAM=FILE")]
+    pub media: Vec<MediaFile>,
     /// Break streams by chance: SEED or SEED:PERCENT. The same seed gives the same faults.
     #[arg(long, value_name = "SEED[:PERCENT]")]
     pub chaos: Option<Chaos>,
@@ -103,10 +88,6 @@ impl EmulatorArgs {
             tls_listen: self.tls_port.map(local),
             scenario: load_scenario(self.scenario.as_deref(), "--scenario")?,
             chaos: self.chaos,
-            ears: match &self.ears_model_dir {
-                Some(folder) => ears(EarsSetting::Auto, Some(folder), "--ears-model-dir")?,
-                None => None,
-            },
             echo: self.echo,
             clocks: Clocks { scale: self.scale, ..Clocks::default() },
             transcribe: TranscribeConfig {
@@ -117,10 +98,29 @@ impl EmulatorArgs {
                 endless: true,
                 ..TranscribeConfig::default()
             },
+            media: MediaConfig {
+                sources: self.media.iter().map(load_media).collect::<Result<_, _>>()?,
+                ..MediaConfig::default()
+            },
             record: RecordLimits::nothing(),
             ..EmulatorConfig::default()
         })
     }
+}
+
+fn load_media(file: &MediaFile) -> Result<MediaSource, BadSetting> {
+    let bad = |why: String| BadSetting::new("--media", format!("{}: {why}", file.path.display()));
+    let bytes = std::fs::read(&file.path).map_err(|error| bad(error.to_string()))?;
+    let recording = voice_audio::wav::read(&bytes).map_err(|error| bad(error.to_string()))?;
+    if recording.rate_hz != 8_000 {
+        return Err(bad(format!("{} Hz; expected 8000", recording.rate_hz)));
+    }
+    Ok(MediaSource {
+        name: file.stream.clone(),
+        contact_id: file.stream.clone(),
+        samples: recording.channel(0),
+        shape: MediaShape::default(),
+    })
 }
 
 /// A rate of time.
@@ -129,28 +129,6 @@ fn scale(text: &str) -> Result<f64, String> {
     match (0.01..=1_000.0).contains(&scale) {
         true => Ok(scale),
         false => Err("must be between 0.01 and 1000".to_owned()),
-    }
-}
-
-/// Where the acoustic model is, if speech is to be recognised.
-fn ears(
-    setting: EarsSetting,
-    folder: Option<&Path>,
-    variable: &'static str,
-) -> Result<Option<PathBuf>, BadSetting> {
-    if setting == EarsSetting::Off {
-        return Ok(None);
-    }
-    match (Ears::folder(folder), folder) {
-        (None, Some(folder)) => Err(BadSetting::new(
-            variable,
-            format!(
-                "{}: expected the folder of an acoustic model, with `en-us/mdef` and \
-                 `cmudict-en-us.dict` in it",
-                folder.display()
-            ),
-        )),
-        (found, _) => Ok(found),
     }
 }
 

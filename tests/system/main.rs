@@ -27,6 +27,8 @@ mod log;
 mod many_calls;
 mod monitor;
 mod pages;
+mod phone;
+mod phone_flow;
 mod protection;
 mod recording;
 mod reload;

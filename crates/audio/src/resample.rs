@@ -4,8 +4,9 @@
 //! the same output, the filter's delay is cut off at the start and made up for by
 //! [`Resampler::flush`] at the end, so nothing is shifted or shortened. Peaks beyond full scale
 //! saturate. Not for clocks that drift. Called by the emulator's voice and ear, and by the bridge.
+//! `tests/audio/response.rs` measures what passes and what does not.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler as _};
@@ -15,6 +16,13 @@ pub const RATES: [u32; 6] = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000];
 
 /// Milliseconds of input per block, about: latency against the steepness of the filter.
 const BLOCK_MS: u32 = 16;
+
+/// The same where one side is a telephone line: the voice band ends at 3400 Hz of 4000, and a
+/// filter of 16 ms would take a decibel of its upper end.
+const LINE_BLOCK_MS: u32 = 20;
+
+/// The rate of telephone lines.
+const LINE_HZ: u32 = 8_000;
 
 /// Full scale of a PCM16 sample as a float.
 const FULL_SCALE: f32 = 32_768.0;
@@ -72,7 +80,20 @@ impl Resampler {
         self.to_hz
     }
 
-    /// Takes the next samples and gives what is ready; up to two blocks (about 32 ms) stay inside.
+    /// What the filter itself delays, apart from the wait for a whole block. Files do not show it:
+    /// it is cut off at their start.
+    pub fn delay(&self) -> Duration {
+        let samples = self.blocks.as_ref().map_or(0, |blocks| blocks.fft.output_delay());
+        Duration::from_secs_f64(samples as f64 / f64::from(self.to_hz))
+    }
+
+    /// How long a block is.
+    pub fn block(&self) -> Duration {
+        let samples = self.blocks.as_ref().map_or(0, |blocks| blocks.fft.input_frames_next());
+        Duration::from_secs_f64(samples as f64 / f64::from(self.from_hz))
+    }
+
+    /// Takes the next samples and gives what is ready; up to two blocks (about 40 ms) stay inside.
     pub fn push(&mut self, samples: &[i16]) -> Vec<i16> {
         self.taken += samples.len() as u64;
         let output = match &mut self.blocks {
@@ -106,7 +127,8 @@ impl Resampler {
 impl Blocks {
     /// `None` if rubato refuses the pair, which it does for no pair of [`RATES`].
     fn new(from_hz: u32, to_hz: u32) -> Option<Self> {
-        let block = (from_hz * BLOCK_MS / 1000) as usize;
+        let block_ms = if from_hz.min(to_hz) == LINE_HZ { LINE_BLOCK_MS } else { BLOCK_MS };
+        let block = (from_hz * block_ms / 1000) as usize;
         let fft = Fft::new(from_hz as usize, to_hz as usize, block, 1, FixedSync::Both).ok()?;
         let output = vec![0.0; fft.output_frames_max()];
         let delay = fft.output_delay();

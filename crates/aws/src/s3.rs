@@ -14,6 +14,7 @@ use aws_sdk_s3::{
     primitives::ByteStream,
     types::{CompletedMultipartUpload, CompletedPart, ServerSideEncryption},
 };
+use bytes::Bytes;
 use futures::{StreamExt, future::BoxFuture, stream};
 use voice_archive::store::{FaultKind, Listing, Object, ObjectStore, StoreFault, Upload};
 
@@ -83,6 +84,41 @@ impl S3Store {
         let is_elsewhere = config.endpoint.is_some() || sdk.endpoint_url().is_some();
         let client = Client::from_conf(builder.force_path_style(is_elsewhere).build());
         Self { client, config }
+    }
+
+    /// Puts a small object in one go, from memory.
+    ///
+    /// # Errors
+    /// [`StoreFault`] when the store does not take it.
+    pub async fn put_bytes(
+        &self,
+        key: &str,
+        content_type: &str,
+        content: Bytes,
+    ) -> Result<(), StoreFault> {
+        let (encryption, key_id, bucket_key) = self.encryption();
+        let put = self
+            .client
+            .put_object()
+            .bucket(&self.config.bucket)
+            .key(self.key(key))
+            .content_type(content_type)
+            .set_server_side_encryption(encryption)
+            .set_ssekms_key_id(key_id)
+            .set_bucket_key_enabled(bucket_key)
+            .body(ByteStream::from(content));
+        put.send().await.map(drop).map_err(|error| fault(&error))
+    }
+
+    /// The URL of an object, as other services of AWS take it: no query, no signature. `key` has
+    /// to be of characters that need no escape.
+    pub fn url(&self, key: &str) -> String {
+        let S3Config { bucket, region, endpoint, .. } = &self.config;
+        let key = self.key(key);
+        match endpoint {
+            Some(endpoint) => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),
+            None => format!("https://{bucket}.s3.{region}.amazonaws.com/{key}"),
+        }
     }
 
     fn key(&self, key: &str) -> String {

@@ -4,18 +4,21 @@
 //! (listeners, head, signatures, refusals) and by the session (clocks, scenario, faults).
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 mod chaos;
 mod cloudwatch;
 mod fault;
+mod media;
 mod transcribe;
 
 pub use self::chaos::{BadChaos, Chaos};
 pub use self::cloudwatch::{CloudWatchConfig, CloudWatchFault, CloudWatchFaultKind};
 pub use self::fault::{Fault, FaultKind, FaultMoment, FaultScope, Refusal};
+pub use self::media::{
+    MediaConfig, MediaFault, MediaFaultKind, MediaShape, MediaSource, PollyConfig, Untagged,
+};
 pub use self::transcribe::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Utterance,
 };
@@ -36,9 +39,6 @@ pub struct EmulatorConfig {
     pub tls_listen: Option<SocketAddr>,
     /// What the model hears and does.
     pub scenario: Arc<Scenario>,
-    /// Folder of the acoustic model with which the scenario's phrases are recognised; without, the
-    /// emulator hears that somebody speaks and no words. See [`crate::Ears::folder`].
-    pub ears: Option<PathBuf>,
     /// Return the caller's audio instead of playing the scenario.
     pub echo: bool,
     /// Check the request's signature and the chain of frame signatures.
@@ -61,6 +61,10 @@ pub struct EmulatorConfig {
     pub transcribe: TranscribeConfig,
     /// How the stand-in for CloudWatch behaves.
     pub cloudwatch: CloudWatchConfig,
+    /// The stand-in for Kinesis Video Streams.
+    pub media: MediaConfig,
+    /// The stand-in for Polly.
+    pub polly: PollyConfig,
     /// Models that exist here. An unknown one is refused at the door.
     pub models: Vec<ModelEntry>,
     /// How much the observer keeps.
@@ -73,7 +77,6 @@ impl Default for EmulatorConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls_listen: None,
             scenario: Arc::new(Scenario::default()),
-            ears: None,
             echo: false,
             verify_signatures: true,
             credentials: TestCredentials::default(),
@@ -85,6 +88,8 @@ impl Default for EmulatorConfig {
             chaos: None,
             transcribe: TranscribeConfig::default(),
             cloudwatch: CloudWatchConfig::default(),
+            media: MediaConfig::default(),
+            polly: PollyConfig::default(),
             models: ModelEntry::known(),
             record: RecordLimits::default(),
         }

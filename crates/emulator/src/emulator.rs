@@ -12,11 +12,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
-use voice_ears::ModelError;
 
 use crate::agent::TaskAgent;
 use crate::config::EmulatorConfig;
-use crate::ears::Ears;
 use crate::front::{self, AGENT_BASE, Listener, tls};
 use crate::observe::Observer;
 use crate::world::World;
@@ -32,7 +30,6 @@ pub struct Emulator {
     ca_pem: String,
     observer: Observer,
     agent: TaskAgent,
-    ears: Option<Arc<Ears>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,9 +52,6 @@ pub enum StartError {
     /// The test CA or its certificate could not be made.
     #[error("cannot make the emulator's certificate: {0}")]
     Certificate(String),
-    /// The acoustic model cannot be read.
-    #[error("the acoustic model cannot be used: {0}")]
-    Model(#[from] ModelError),
 }
 
 impl Emulator {
@@ -66,7 +60,7 @@ impl Emulator {
     ///
     /// # Errors
     /// [`StartError`] when a port is taken, or the thread or certificate cannot be made.
-    pub fn start(config: EmulatorConfig) -> Result<Self, StartError> {
+    pub fn start(mut config: EmulatorConfig) -> Result<Self, StartError> {
         let (plain, address) = bind(config.listen)?;
         let mut sockets = vec![(plain, None)];
         let (mut tls_address, mut ca_pem) = (None, String::new());
@@ -75,11 +69,12 @@ impl Emulator {
             let authority = tls::make_authority(address.ip()).map_err(StartError::Certificate)?;
             (tls_address, ca_pem) = (Some(address), authority.ca_pem);
             sockets.push((socket, Some(authority.acceptor)));
+            // GetDataEndpoint tells its callers where they are.
+            config.tls_listen = Some(address);
         }
 
         let observer = Observer::new(config.record);
-        let world = Arc::new(World::new(config, observer.clone())?);
-        let ears = world.ears.clone();
+        let world = Arc::new(World::new(config, observer.clone()));
         let agent = world.agent.clone();
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
@@ -96,16 +91,8 @@ impl Emulator {
             .name("emulator".to_owned())
             .spawn(move || run(runtime, listeners, world, stopped))
             .map_err(StartError::Thread)?;
-        Ok(Self {
-            address,
-            tls_address,
-            ca_pem,
-            observer,
-            agent,
-            ears,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Self { address, tls_address, ca_pem, observer, agent, stop, thread })
     }
 
     /// `http://127.0.0.1:PORT`: for `endpoint_url` of any SDK.
@@ -142,12 +129,6 @@ impl Emulator {
     #[must_use]
     pub fn observer(&self) -> &Observer {
         &self.observer
-    }
-
-    /// Who understands what is said; `None` if the emulator hears that somebody speaks and no words.
-    #[must_use]
-    pub fn ears(&self) -> Option<&Ears> {
-        self.ears.as_deref()
     }
 
     /// Stops listening, cuts what is open, and joins the thread.

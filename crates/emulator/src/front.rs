@@ -13,10 +13,13 @@ mod bidirectional;
 mod chunk;
 mod connection;
 mod downstream;
+mod media;
 mod metrics;
+mod plain;
 mod refusal;
 mod route;
 mod signature;
+mod speech;
 pub(crate) mod tls;
 mod transcription;
 mod upstream;
@@ -110,8 +113,17 @@ async fn answer(
     if agent::is_state(parts.uri.path()) {
         return agent::answer(&parts.method, body, &world.agent).await;
     }
-
-    let opened = match admit(&parts, &world) {
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let route = route::resolve(&parts.method, parts.uri.path(), target);
+    if let Some(operation) = route.as_ref().map(|route| route.operation)
+        && operation.is_plain()
+    {
+        return match plain::answer(operation, &parts, body, &world, cut).await {
+            Ok(response) => response,
+            Err(refused) => Ok(refuse(refused, &parts, &world, &request_id)),
+        };
+    }
+    let opened = match admit(route, &parts, &world) {
         Ok(Admitted::Sonic(admitted)) => {
             bidirectional::open(admitted, body, &world, cut, &request_id).await
         }
@@ -126,18 +138,27 @@ async fn answer(
     match opened {
         Ok(response) => response,
         Err((refused, body)) => {
-            tracing::debug!(path = parts.uri.path(), ?refused, "the emulator refuses a request");
-            world.observer.refuse(RefusedRequest {
-                path: parts.uri.path().to_owned(),
-                status: refused.status.as_u16(),
-                error_type: refused.kind.to_owned(),
-                message: refused.message.clone(),
-            });
             // Unread input would make the close of an HTTP/1.1 connection swallow the answer.
             tokio::spawn(upstream::drain(body));
-            Ok(refused.into_response(&request_id))
+            Ok(refuse(refused, &parts, &world, &request_id))
         }
     }
+}
+
+fn refuse(
+    refused: ErrorAnswer,
+    parts: &http::request::Parts,
+    world: &World,
+    request_id: &str,
+) -> Response<Body> {
+    tracing::debug!(path = parts.uri.path(), ?refused, "the emulator refuses a request");
+    world.observer.refuse(RefusedRequest {
+        path: parts.uri.path().to_owned(),
+        status: refused.status.as_u16(),
+        error_type: refused.kind.to_owned(),
+        message: refused.message.clone(),
+    });
+    refused.into_response(request_id)
 }
 
 /// A request that may go on.
@@ -158,10 +179,12 @@ struct AdmittedSonic {
     chain: Option<signature::FrameChain>,
 }
 
-fn admit(parts: &http::request::Parts, world: &World) -> Result<Admitted, ErrorAnswer> {
-    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-    let Route { operation, labels } = route::resolve(&parts.method, parts.uri.path(), target)
-        .ok_or_else(ErrorAnswer::unknown_operation)?;
+fn admit(
+    route: Option<Route>,
+    parts: &http::request::Parts,
+    world: &World,
+) -> Result<Admitted, ErrorAnswer> {
+    let Route { operation, labels } = route.ok_or_else(ErrorAnswer::unknown_operation)?;
     let config = &world.config;
     let chain = || -> Result<Option<signature::FrameChain>, ErrorAnswer> {
         if !config.verify_signatures {
@@ -179,5 +202,8 @@ fn admit(parts: &http::request::Parts, world: &World) -> Result<Admitted, ErrorA
         }
         Operation::Transcription => Ok(Admitted::Transcription(chain()?)),
         Operation::PutMetricData => Ok(Admitted::Metrics),
+        Operation::DataEndpoint | Operation::Media | Operation::Speech => {
+            Err(ErrorAnswer::unknown_operation())
+        }
     }
 }

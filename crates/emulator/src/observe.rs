@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use self::metrics::Metrics;
 use self::transcriptions::Transcriptions;
 use crate::config::RecordLimits;
+use crate::kinesis::MediaStreams;
 
 /// Refused requests kept; the oldest go first.
 const REFUSALS_KEPT: usize = 64;
@@ -36,6 +37,7 @@ struct Shared {
     changes: watch::Sender<u64>,
     transcriptions: Transcriptions,
     metrics: Metrics,
+    media: MediaStreams,
 }
 
 #[derive(Debug, Default)]
@@ -142,6 +144,7 @@ impl Observer {
                 changes,
                 transcriptions: Transcriptions::default(),
                 metrics: Metrics::new(limits.metric_data),
+                media: MediaStreams::default(),
             }),
         }
     }
@@ -156,6 +159,12 @@ impl Observer {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics.clone()
+    }
+
+    /// The streams of Kinesis Video: where calls of Amazon Connect are made.
+    #[must_use]
+    pub fn media(&self) -> MediaStreams {
+        self.shared.media.clone()
     }
 
     /// All sessions that are kept, in order of opening.

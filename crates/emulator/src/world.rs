@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use voice_ears::ModelError;
-
 use crate::agent::TaskAgent;
 use crate::config::EmulatorConfig;
-use crate::ears::Ears;
+use crate::kinesis::MediaStreams;
 use crate::observe::Observer;
 use crate::observe::metrics::Metrics;
 pub(crate) use crate::observe::transcriptions::Transcription;
@@ -21,8 +19,6 @@ use crate::session::Repertoire;
 pub(crate) struct World {
     /// Clocks, scenario, echo, faults, models.
     pub(crate) config: EmulatorConfig,
-    /// Who understands what is said, if anybody does.
-    pub(crate) ears: Option<Arc<Ears>>,
     /// Where records are opened.
     pub(crate) observer: Observer,
     /// The streams to Transcribe.
@@ -31,26 +27,26 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
     /// The ECS agent.
     pub(crate) agent: TaskAgent,
+    /// The streams of Kinesis Video.
+    pub(crate) media: MediaStreams,
     /// Speech that was synthesised before.
     pub(crate) repertoire: Arc<Repertoire>,
 }
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Result<Self, ModelError> {
-        let ears = match &config.ears {
-            Some(folder) => Ears::load(folder, &config.scenario)?.map(Arc::new),
-            None => None,
-        };
+    pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
         let (transcriptions, metrics) = (observer.transcriptions(), observer.metrics());
-        Ok(Self {
+        let media = observer.media();
+        media.configure(&config);
+        Self {
             config,
-            ears,
             observer,
             transcriptions,
             metrics,
+            media,
             agent: TaskAgent::default(),
             repertoire: Arc::default(),
-        })
+        }
     }
 }

@@ -81,15 +81,26 @@ impl Store {
 
     /// A client of it, as the server has one.
     pub(crate) async fn client(&self) -> S3Store {
-        S3Store::new(S3Config {
+        S3Store::new(self.config()).await
+    }
+
+    /// What a client of it is made of.
+    pub(crate) fn config(&self) -> S3Config {
+        S3Config {
             bucket: BUCKET.into(),
             prefix: "logs/".into(),
             region: "us-east-1".into(),
             endpoint: Some(format!("http://{}", self.addr)),
             credentials: Self::keys(KEYS.1),
             encryption: S3Encryption::Bucket,
-        })
-        .await
+        }
+    }
+
+    /// What an URL of this server stands for, as it is on its disk.
+    pub(crate) fn at_url(&self, url: &str) -> Vec<u8> {
+        let path = url.strip_prefix(&format!("http://{}/", self.addr));
+        let path = path.unwrap_or_else(|| panic!("{url} is no URL of this store"));
+        std::fs::read(self.root.path().join(path)).expect("the object")
     }
 
     /// Keys with this secret.

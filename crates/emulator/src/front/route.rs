@@ -23,6 +23,12 @@ pub(crate) enum Operation {
     /// `PutMetricData` of CloudWatch, in Smithy's RPC protocol with CBOR or in the JSON protocol; no
     /// label.
     PutMetricData,
+    /// `GetDataEndpoint` of Kinesis Video Streams.
+    DataEndpoint,
+    /// `GetMedia` of Kinesis Video Streams.
+    Media,
+    /// `SynthesizeSpeech` of Polly.
+    Speech,
 }
 
 impl Operation {
@@ -32,7 +38,14 @@ impl Operation {
             Self::BidirectionalStream => "bedrock",
             Self::Transcription => "transcribe",
             Self::PutMetricData => "monitoring",
+            Self::DataEndpoint | Self::Media => "kinesisvideo",
+            Self::Speech => "polly",
         }
+    }
+
+    /// Whether one JSON body is the whole question.
+    pub(crate) fn is_plain(self) -> bool {
+        matches!(self, Self::DataEndpoint | Self::Media | Self::Speech)
     }
 }
 
@@ -45,6 +58,9 @@ const TABLE: &[(Method, &str, Operation)] = &[
         "/service/GraniteServiceVersion20100801/operation/PutMetricData",
         Operation::PutMetricData,
     ),
+    (Method::POST, "/getDataEndpoint", Operation::DataEndpoint),
+    (Method::POST, "/getMedia", Operation::Media),
+    (Method::POST, "/v1/speech", Operation::Speech),
 ];
 
 /// Operations of the JSON protocol, in which the path is `/` and a header names the operation.

@@ -9,6 +9,8 @@ mod conversation;
 mod doors;
 mod faults;
 mod heads;
+mod media;
 mod metrics;
+mod speech;
 mod support;
 mod tampering;

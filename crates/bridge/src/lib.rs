@@ -1,0 +1,118 @@
+//! The audio bridge: callers of Amazon Connect talk to the voice server.
+//!
+//! Connect gives a caller's voice away through Kinesis Video Streams, and plays what it finds on
+//! S3; between the two stands this bridge, a client of `/sonic` like any browser. It is no part of
+//! the server and shares no state with it. [`Bridge::start`] is what `voice-s2s bridge` runs.
+//!
+//! | machines | shells |
+//! |---|---|
+//! | [`fragments`]: whose voice, nothing doubled, nothing lost | `line`: one connection to Kinesis Video |
+//! | `turns`: the flow's questions and their answers | `call`: one call |
+//! | `cutter`, `sentences`: where a reply is cut | `voice`: WAV files on S3 |
+//! | `floor`: what is said during a prompt | `sonic`: the connection to the server |
+//! | [`auth`]: who may ask | `http`, `calls`: all calls of a task |
+
+pub mod auth;
+mod call;
+mod calls;
+mod cutter;
+mod floor;
+pub mod fragments;
+mod http;
+mod line;
+mod meters;
+pub mod mkv;
+mod sentences;
+mod settings;
+mod sonic;
+mod turns;
+mod voice;
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use voice_aws::{KinesisPort, PollyPort, S3Store};
+
+use crate::{auth::Gatekeeper, calls::Calls, http::State, voice::Voice};
+pub use crate::{
+    cutter::CutConfig,
+    floor::DuringPrompt,
+    line::LineLimits,
+    meters::Meters,
+    settings::{APOLOGY, BridgeConfig, LONGEST_WAIT},
+};
+
+/// A running bridge.
+pub struct Bridge {
+    address: SocketAddr,
+    meters: Meters,
+    calls: Calls,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Bridge {
+    /// Listens and serves.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn start(config: BridgeConfig) -> io::Result<Self> {
+        let listener = TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let owner = config.advertise.clone().unwrap_or_else(|| format!("http://{}", at(address)));
+        let meters = Meters::default();
+        let kinesis = KinesisPort::new(config.kinesis.clone()).await;
+        let polly = match &config.polly {
+            Some(polly) => Some(PollyPort::new(polly.clone()).await),
+            None => None,
+        };
+        let store = S3Store::new(config.prompts.clone()).await;
+        let voice = Voice { store, polly, meters: meters.clone() };
+        let gate = config.key.clone().map(|key| Mutex::new(Gatekeeper::new(key)));
+        let longest_wait = config.longest_wait;
+        let calls = Calls::new(config, kinesis, voice, meters.clone());
+        let state = Arc::new(State {
+            calls: calls.clone(),
+            registry: meters.registry(),
+            meters: meters.clone(),
+            gate,
+            owner,
+            longest_wait,
+        });
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(http::serve(listener, state, stopped));
+        Ok(Self { address, meters, calls, stop: Some(stop), serving })
+    }
+
+    /// The address that is listened on.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the bridge counts.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Refuses new calls, lets those that are end for as long as `grace`, and stops. Returns how
+    /// many calls had to be ended.
+    pub async fn stop(mut self, grace: Duration) -> usize {
+        let left = self.calls.drain(grace).await;
+        self.stop = None;
+        let _ = (&mut self.serving).await;
+        left
+    }
+}
+
+/// Where this machine reaches an address that may be no place.
+fn at(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
