@@ -1,6 +1,6 @@
 //! Who may ask: HMAC-SHA-256 over the time, the path and the body of a request.
 //!
-//! A machine: `now` is an argument. It knows no HTTP; [`crate::http`] reads the headers. The Lambdas
+//! A machine: `now` is an argument. It knows no HTTP; `http.rs` reads the headers. The Lambdas
 //! sign with [`sign`].
 
 use http::HeaderValue;

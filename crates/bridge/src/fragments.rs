@@ -2,7 +2,7 @@
 //!
 //! A machine over the elements of [`crate::mkv`]: which track is the caller's, whose fragment it
 //! is, what was heard before a connection broke off, where to go on. It knows no connection and no
-//! clock; [`crate::line`] feeds it. Source: connect-kvs.md §1 and §2.3.
+//! clock; `line.rs` feeds it. Source: connect-kvs.md §1 and §2.3.
 //!
 //! ```text
 //!              ContactId = ours                  another ContactId
