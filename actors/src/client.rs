@@ -219,7 +219,7 @@ impl ClientActor {
                 longest: config.caller_audio_limit,
             }),
             limit: MessageLimit::new(now),
-            audio_limit: AudioLimit::new(config.clock.now()),
+            audio_limit: AudioLimit::new(config.audio_burst, config.clock.now()),
             heard_from: seen != Seen::default(),
             first_word: config.first_word_deadline,
             timer: None,

@@ -117,6 +117,8 @@ pub struct EngineConfig {
     pub ping_interval: Duration,
     /// How long a client may be silent on the socket before it counts as gone.
     pub dead_after: Duration,
+    /// How much of the caller's audio may come at once; after that twice real time is taken.
+    pub audio_burst: Duration,
     /// How long a client may say nothing at all after it has connected; `None`: as long as it
     /// likes.
     pub first_word_deadline: Option<Duration>,
@@ -171,6 +173,7 @@ impl Default for EngineConfig {
             resume_window: Some(Duration::from_secs(30)),
             ping_interval: Duration::from_secs(20),
             dead_after: Duration::from_secs(60),
+            audio_burst: Duration::from_secs(35),
             first_word_deadline: Some(Duration::from_secs(30)),
             tool_deadline: Duration::from_secs(8),
             end_deadline: Duration::from_secs(3),

@@ -54,6 +54,10 @@ pub struct SurvivalArgs {
     /// Seconds for which the assistant may go on speaking when the server stops.
     #[arg(long, env, default_value = "20", value_parser = seconds)]
     pub drain_patience: Duration,
+    /// Seconds of a caller's audio that may come at once, as after a stall of the network; after that
+    /// twice real time is taken.
+    #[arg(long, env, default_value = "35", value_parser = seconds)]
+    pub audio_burst: Duration,
     /// Seconds that a client may say nothing at all after it has connected, neither by voice nor by
     /// message, or `off`.
     #[arg(long, env, default_value = "30")]
@@ -100,6 +104,7 @@ impl SurvivalArgs {
         engine.probe_interval = self.probe_interval;
         engine.stall_limit = self.stall_limit;
         engine.resume_window = self.resume_window.0;
+        engine.audio_burst = self.audio_burst;
         engine.first_word_deadline = self.first_word_deadline.0;
         engine.call_limit = self.call_limit.0;
         engine.call_warning = self.call_warning;

@@ -10,6 +10,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use voice_actors::EngineConfig;
+
 use crate::support::{Bench, Caller, DEADLINE, eventually};
 
 /// Connections that are opened and left alone.
@@ -130,7 +132,8 @@ async fn a_flood_of_upgrades_is_no_flood_of_calls() {
 
 #[actix_web::test]
 async fn audio_faster_than_speech_is_dropped_told_and_closed() {
-    let bench = Bench::start().await;
+    let usual = EngineConfig::default().audio_burst;
+    let bench = Bench::with(|config, _| config.engine.audio_burst = usual).await;
     let mut caller = bench.greeted().await;
     let frame = vec![0_u8; 16_000];
     for _ in 0..120 {

@@ -139,6 +139,7 @@ fn sentence() -> Vec<i16> {
 
 #[actix_web::test]
 async fn a_bad_line_to_the_caller_costs_time_and_no_word() {
+    let _alone = crate::support::heavy().await;
     let sentence = &sentence();
     let bench = house().bench(&script(), settings).await;
     let address = bench.server.addr();
@@ -186,6 +187,7 @@ async fn a_bad_line_to_the_caller_costs_time_and_no_word() {
 
 #[actix_web::test]
 async fn a_bad_line_to_the_model_costs_time_and_no_word() {
+    let _alone = crate::support::heavy().await;
     let sentence = &sentence();
     let cases = cases(MODELS_LINE);
     let calls = cases.iter().zip(1_u64..).map(|(case, seed)| async move {

@@ -154,6 +154,7 @@ impl Talk {
 
 #[actix_web::test]
 async fn an_hour_of_talk_over_many_streams_loses_not_a_sample() {
+    let _alone = crate::support::heavy().await;
     let slow = slow();
     let house = House::new(&[TRANSFER, ("tools/slow.json", &slow)]);
     let bench = house

@@ -209,6 +209,7 @@ fn judge(calls: &[Call], sessions: &[SessionSnapshot]) {
 
 #[actix_web::test]
 async fn forty_people_talk_on_while_every_task_is_replaced() {
+    let _alone = crate::support::heavy().await;
     let Some((haproxy, redis_server)) = tools() else { return };
     let (_redis, store) = start_redis(&redis_server).await;
     let balancer = Balancer::start(&haproxy).await;

@@ -9,6 +9,7 @@ use crate::support::{Bench, eventually};
 
 #[actix_web::test]
 async fn a_client_that_never_reads_is_cut_off_and_fifty_neighbours_hear_every_word() {
+    let _alone = crate::support::heavy().await;
     let bench = Bench::with(|config, emulator| {
         config.engine.stall_limit = Duration::from_millis(500);
         // The assistant answers with whatever it hears, without end.

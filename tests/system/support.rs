@@ -40,3 +40,11 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     });
     assert!(waited.await.is_ok(), "did not come about: {what}");
 }
+
+/// Tests that need a core for themselves do not run beside each other.
+static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Waits until no other heavy test runs. Held to the end of the test.
+pub(crate) async fn heavy() -> tokio::sync::MutexGuard<'static, ()> {
+    HEAVY.lock().await
+}

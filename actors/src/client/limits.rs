@@ -63,9 +63,6 @@ impl MessageLimit {
     }
 }
 
-/// Seconds of audio that may come at once: what a client or the network has kept while the line was
-/// away, half a minute and a little.
-const AUDIO_BURST: f64 = 35.0;
 /// Seconds of audio per second after that. A voice makes one.
 const AUDIO_RATE: f64 = 2.0;
 /// Seconds of refused audio after which the client is beyond repair.
@@ -75,6 +72,7 @@ const AUDIO_PATIENCE: f64 = 60.0;
 /// speak is no voice, and all of it would cost what speech costs.
 #[derive(Debug)]
 pub struct AudioLimit {
+    burst: f64,
     seconds: f64,
     at: Instant,
     told: Option<Instant>,
@@ -82,16 +80,18 @@ pub struct AudioLimit {
 }
 
 impl AudioLimit {
-    /// A full bucket.
-    pub fn new(now: Instant) -> Self {
-        Self { seconds: AUDIO_BURST, at: now, told: None, refused: 0.0 }
+    /// A full bucket: so much audio may come at once, since a client or the network keeps it while
+    /// the line is away.
+    pub fn new(burst: Duration, now: Instant) -> Self {
+        let burst = burst.as_secs_f64();
+        Self { burst, seconds: burst, at: now, told: None, refused: 0.0 }
     }
 
     /// Decides on audio of this duration.
     pub fn judge(&mut self, duration: Duration, now: Instant) -> Verdict {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
-        self.seconds = (self.seconds + elapsed * AUDIO_RATE).min(AUDIO_BURST);
+        self.seconds = (self.seconds + elapsed * AUDIO_RATE).min(self.burst);
         let duration = duration.as_secs_f64();
         if self.seconds >= duration {
             self.seconds -= duration;
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_voice_is_never_too_fast_and_what_was_kept_may_come_at_once() {
         let start = Instant::now();
-        let mut limit = AudioLimit::new(start);
+        let mut limit = AudioLimit::new(Duration::from_secs(35), start);
         let kept = (0..1_000).map(|_| limit.judge(FRAME, start));
         assert!(kept.into_iter().all(|verdict| verdict == Verdict::Accept), "32 s");
         let live = |frame| limit.judge(FRAME, start + FRAME * frame);
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn audio_at_many_times_real_time_is_dropped_told_and_then_closed() {
         let start = Instant::now();
-        let mut limit = AudioLimit::new(start);
+        let mut limit = AudioLimit::new(Duration::from_secs(35), start);
         let eight_times = |n| limit.judge(FRAME, start + FRAME * n / 8);
         let verdicts = (0..10_000).map(eight_times).take_while(|v| *v != Verdict::Close);
         let verdicts: Vec<_> = verdicts.collect();
