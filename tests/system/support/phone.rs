@@ -153,6 +153,21 @@ impl Phone {
         asked.elapsed()
     }
 
+    /// The same as a person does it: says it again when nothing has come for ten seconds. What was on
+    /// its way when the line went to another task is not answered there.
+    pub(crate) async fn insist(&mut self, pcm: &[i16], answer: &str) {
+        let before = self.messages.len();
+        loop {
+            self.say(pcm).await;
+            for _ in 0..20 {
+                if self.messages[before..].iter().any(|message| is_final(message, answer)) {
+                    return;
+                }
+                self.pause(500).await;
+            }
+        }
+    }
+
     /// Says something, and then nothing for so long at least, and until it was answered and nobody
     /// has said anything for three seconds; answers how long it waited for the last answer.
     pub(crate) async fn ask_and_rest(&mut self, pcm: &[i16], ms: usize) -> Duration {
