@@ -1,3 +1,5 @@
+//! What the follower of fragments makes of every stream that Connect and the network can give.
+
 use proptest::prelude::*;
 use voice_audio::pcm;
 

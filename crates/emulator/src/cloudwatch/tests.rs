@@ -1,3 +1,5 @@
+//! What CloudWatch takes and what it refuses, request by request.
+
 use ciborium::cbor;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is told when: nothing lost, nothing counted twice.
+
 use proptest::prelude::*;
 use voice_call::{Meters, meters::ReasonLabel};
 
