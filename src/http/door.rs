@@ -104,26 +104,15 @@ pub(super) enum Arrival {
 
 /// Opens, or says why not.
 pub(super) async fn open(state: &State, request: &HttpRequest) -> Result<Entry, Refused> {
-    let (access, headers) = (&state.access, request.headers());
     let offered = offered(protocols(request));
-    let visitor = Visitor {
-        address: guard::address(access, request),
-        origin: guard::origin(request).and_then(normal_origin),
-        wish: wish(request.query_string(), offered.resume)?,
-        speaks: offered.speaks,
-    };
-    if let Some(address) = visitor.address {
-        access.rates.upgrade(address).map_err(guard::too_fast)?;
-    }
-    let bearer = guard::bearer(headers).map(Credential::Bearer);
-    match bearer.or(offered.ticket.map(Credential::Ticket)) {
-        Some(credential) => enter(state, visitor, credential).await,
-        None if !access.is_guarded() => {
-            let speaks = visitor.speaks;
-            let entered = admit(state, visitor, &Principal::anybody()).await;
-            entered.map(Box::new).map(Entry::Call).or_else(|refused| turn_away(refused, speaks))
+    let wish = wish(request.query_string(), offered.resume)?;
+    let visitor = Visitor::of(state, request, wish, offered.speaks)?;
+    match presented(request, &offered) {
+        None if state.access.is_guarded() => wait(state, visitor).await,
+        credential => {
+            let principal = identify(state, &visitor, credential).await?;
+            enter(state, visitor, &principal).await
         }
-        None => wait(state, visitor).await,
     }
 }
 
@@ -133,33 +122,39 @@ pub(super) async fn require(
     request: &HttpRequest,
     role: Role,
 ) -> Result<(), Refused> {
-    let (access, address) = (&state.access, guard::address(&state.access, request));
-    if let Some(address) = address {
-        access.rates.upgrade(address).map_err(guard::too_fast)?;
-    }
-    if !access.is_guarded() {
-        return Ok(());
-    }
-    let ticket = offered(protocols(request)).ticket.map(Credential::Ticket);
-    let bearer = guard::bearer(request.headers()).map(Credential::Bearer);
-    let credential = bearer.or(ticket).ok_or_else(guard::unknown)?;
-    let origin = guard::origin(request).and_then(normal_origin);
-    let checked = access.check(credential, origin.as_deref()).await;
-    let principal = checked.map_err(|denied| guard::denied_at(access, address, &denied))?;
+    let offered = offered(protocols(request));
+    let visitor = Visitor::of(state, request, Wish::default(), offered.speaks)?;
+    let principal = identify(state, &visitor, presented(request, &offered)).await?;
     if principal.roles.has(role) { Ok(()) } else { Err(guard::forbidden()) }
 }
 
-/// Lets somebody in with a credential.
-async fn enter(
+/// What a client presents when it connects.
+fn presented<'a>(request: &'a HttpRequest, offered: &Offered<'a>) -> Option<Credential<'a>> {
+    let bearer = guard::bearer(request.headers()).map(Credential::Bearer);
+    bearer.or(offered.ticket.map(Credential::Ticket))
+}
+
+/// Who that is; anybody, where nobody is asked.
+async fn identify(
     state: &State,
-    visitor: Visitor,
-    credential: Credential<'_>,
-) -> Result<Entry, Refused> {
-    let (access, speaks) = (&state.access, visitor.speaks);
-    let checked = access.check(credential, visitor.origin.as_deref()).await;
-    let principal = checked.map_err(|denied| guard::denied_at(access, visitor.address, &denied))?;
-    let admitted = admit(state, visitor, &principal).await;
-    admitted.map(Box::new).map(Entry::Call).or_else(|refused| turn_away(refused, speaks))
+    visitor: &Visitor,
+    credential: Option<Credential<'_>>,
+) -> Result<Principal, Refused> {
+    let Some(credential) = credential else {
+        let open = !state.access.is_guarded();
+        return open.then(Principal::anybody).ok_or_else(guard::unknown);
+    };
+    let checked = state.access.check(credential, visitor.origin.as_deref()).await;
+    checked.map_err(|denied| guard::denied_at(&state.access, visitor.address, &denied))
+}
+
+/// Gives somebody who is known a call, or says why not.
+async fn enter(state: &State, visitor: Visitor, principal: &Principal) -> Result<Entry, Refused> {
+    let speaks = visitor.speaks;
+    match admit(state, visitor, principal).await {
+        Ok(arrival) => Ok(Entry::Call(Box::new(arrival))),
+        Err(refused) => turn_away(refused, speaks),
+    }
 }
 
 /// Lets somebody in who waited and brings a ticket now.
@@ -168,18 +163,16 @@ pub(super) async fn let_in(
     visitor: Visitor,
     ticket: &str,
 ) -> Result<Arrival, Refused> {
-    let access = &state.access;
-    let checked = access.check(Credential::Ticket(ticket), visitor.origin.as_deref()).await;
-    let principal = checked.map_err(|denied| guard::denied_at(access, visitor.address, &denied))?;
+    let principal = identify(state, &visitor, Some(Credential::Ticket(ticket))).await?;
     admit(state, visitor, &principal).await
 }
 
 /// Who has no credential may have a resume token, which nobody else can have; otherwise it waits.
-async fn wait(state: &State, mut visitor: Visitor) -> Result<Entry, Refused> {
-    if let Some(id) = visitor.wish.id.clone()
-        && let Some((token, seen)) = visitor.wish.back.take()
-    {
-        match come_back(state, &id, &token, seen, visitor.party(state, None)).await {
+async fn wait(state: &State, visitor: Visitor) -> Result<Entry, Refused> {
+    // The wish is kept: once the ticket is there, the client has to hear that its call is over, and
+    // must not get a new one under an id that may be somebody else's.
+    if let (Some(id), Some((token, seen))) = (&visitor.wish.id, &visitor.wish.back) {
+        match come_back(state, id, token, *seen, visitor.party(state, None)).await {
             Ok(arrival) => return Ok(Entry::Call(Box::new(arrival))),
             Err(NoReturn::Refused(refusal)) => {
                 return turn_away(refuse_call(refusal), visitor.speaks);
@@ -256,6 +249,16 @@ async fn come_back(
 }
 
 impl Visitor {
+    /// Whoever asks for an upgrade, counted against the rate of its address.
+    fn of(state: &State, request: &HttpRequest, wish: Wish, speaks: bool) -> Result<Self, Refused> {
+        let address = guard::address(&state.access, request);
+        if let Some(address) = address {
+            state.access.rates.upgrade(address).map_err(guard::too_fast)?;
+        }
+        let origin = guard::origin(request).and_then(normal_origin);
+        Ok(Self { address, origin, wish, speaks })
+    }
+
     fn party(&self, state: &State, principal: Option<&Principal>) -> Party {
         state.access.party(principal, self.address)
     }

@@ -119,8 +119,11 @@ export class CallLink {
     this.#socket?.close();
   }
 
-  /** @param {string} url */
-  async #connect(url) {
+  /**
+   * @param {string} url
+   * @param {string} [token] of the call that is come back to
+   */
+  async #connect(url, token) {
     this.#attempt += 1;
     const attempt = this.#attempt;
     this.#socket = null;
@@ -138,6 +141,9 @@ export class CallLink {
       return;
     }
     if (attempt !== this.#attempt || this.#isClosed) return;
+    if (token && protocols.length > 0) protocols = [...protocols, `resume.${token}`];
+    // Addresses end up in logs; only a server of before subprotocols has to find it there.
+    else if (token) url = `${url}&resumeToken=${encodeURIComponent(token)}`;
     this.#socket = new SonicSocket(url, protocols, {
       opened: () => {
         if (this.#wasOpen) return;
@@ -252,11 +258,10 @@ export class CallLink {
   #tryAgain() {
     const query = new URLSearchParams({
       sessionId: this.#sessionId,
-      resumeToken: this.#token,
       lastSeq: String(this.#lastSeq),
       heardBytes: String(this.#heardBytes),
     });
-    void this.#connect(`${this.#url}?${query}`);
+    void this.#connect(`${this.#url}?${query}`, this.#token);
     // Once it is open it has used the token up: then only its silence counts.
     this.#timer = setTimeout(() => {
       if (!this.#socket?.isOpen) this.#giveUp();

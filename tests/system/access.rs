@@ -264,6 +264,31 @@ async fn a_ticket_in_the_first_message_opens_a_call_and_anything_else_closes() {
 }
 
 #[actix_web::test]
+async fn a_resume_token_opens_its_own_call_without_a_ticket_and_no_other() {
+    let keys = Keys::new();
+    let bench = keys.bench(|_| ()).await;
+    let issued = async || ticket(&bench, &keys.caller.key, json!({}), None).await["ticket"].clone();
+    let mut first = Caller::connect(&bench.sonic("?sessionId=mine")).await;
+    first.send(json!({"type": "authenticate", "ticket": issued().await})).await;
+    let token = first.message("connected").await["resumeToken"].clone();
+    let token = token.as_str().expect("a token");
+    first.vanish();
+    let mut request = bench.sonic("?sessionId=mine").into_client_request().expect("a request");
+    let offered = HeaderValue::from_str(&format!("voice.v1, resume.{token}")).expect("a value");
+    request.headers_mut().insert("Sec-WebSocket-Protocol", offered);
+    let mut back = Caller::try_connect_with(request).await.expect("opened");
+    assert_eq!(back.message("connected").await["resumed"], true);
+    // Whoever has no token gets neither that call nor its id, and hears why.
+    let mut other = Caller::connect(&bench.sonic("?sessionId=theirs&resumeToken=guess")).await;
+    other.send(json!({"type": "authenticate", "ticket": issued().await})).await;
+    other.error("resume_failed").await;
+    assert_ne!(other.message("connected").await["sessionId"], "theirs");
+    back.hang_up().await;
+    other.hang_up().await;
+    bench.finish().await;
+}
+
+#[actix_web::test]
 async fn a_ticket_for_a_customer_is_a_callers() {
     let keys = Keys::new();
     let bench = keys.bench(|_| ()).await;
