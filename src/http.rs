@@ -3,6 +3,7 @@
 //! The page and the API are plain requests; `/sonic` upgrades and hands over to the engine.
 
 mod api;
+mod body;
 mod door;
 mod drain;
 mod error;
@@ -67,6 +68,7 @@ pub(crate) fn routes(config: &mut ServiceConfig, state: Arc<State>, static_dir: 
     config
         .app_data(web::Data::from(state))
         .app_data(web::PathConfig::default().error_handler(|_, _| error::not_found().into()))
+        .app_data(web::QueryConfig::default().error_handler(|e, _| error::bad_query(e).into()))
         .service(web::resource("/sonic").to(socket::upgrade))
         .service(web::resource("/monitor").to(monitor::upgrade))
         .service(web::resource("/health").route(web::get().to(probes::health)))

@@ -5,6 +5,7 @@
 //! socket itself only copies bytes; it may freeze, and this actor goes on.
 
 pub mod connection;
+mod inbound;
 pub mod limits;
 pub mod mixer;
 pub mod playout;
@@ -18,16 +19,15 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
-use voice_archive::redact::Redactor;
 use voice_call::{
     AudioChunk, CloseCode, Epoch, Meters,
     meters::{Queue, ReasonLabel},
 };
-use voice_wire::{ClientMessage, Feedback, Frame, FrameError, ServerMessage, SessionConfig};
+use voice_wire::{Feedback, Frame, FrameError, ServerMessage, SessionConfig};
 
 pub use self::connection::{Connection, FromSocket, Seen, SocketSide, ToSocket};
 use self::{
-    limits::{AudioLimit, MessageLimit, Verdict},
+    limits::{AudioLimit, MessageLimit},
     playout::{Playout, Pushed},
     replay::Replay,
     tail::{Tail, TailLimits},
@@ -242,99 +242,6 @@ impl ClientActor {
         control(&self.call, event);
     }
 
-    // From the socket.
-
-    fn on_frame(&mut self, frame: Result<Frame, FrameError>, ctx: &mut Context<Self>) {
-        match frame {
-            Ok(Frame::Audio(chunk)) => {
-                if self.admits_audio(&chunk, ctx) {
-                    self.on_caller_audio(chunk);
-                }
-            }
-            Ok(Frame::Message(message)) => self.on_message(message, ctx),
-            Err(error) => {
-                let code = error.code();
-                self.complain(code, error.to_string(), ctx);
-            }
-        }
-    }
-
-    fn on_caller_audio(&mut self, chunk: AudioChunk) {
-        self.meters.caller_frames.inc();
-        self.tap_caller(&chunk);
-        let (position, lost) = self.tail.push(chunk.clone());
-        self.meters.drops(Queue::CallerAudio).inc_by(lost as u64);
-        if let Some(stream) = &self.stream {
-            stream.audio.offer(CallerAudio { position, chunk });
-        }
-    }
-
-    fn on_message(&mut self, message: ClientMessage, ctx: &mut Context<Self>) {
-        self.heard_from |= !matches!(message, ClientMessage::Ping);
-        match message {
-            // Not numbered: nobody misses an old pong.
-            ClientMessage::Ping => self.send(ToSocket::Text(ServerMessage::Pong.to_json()), ctx),
-            ClientMessage::SessionConfig(config) => self.report(ClientEvent::Configured(config)),
-            ClientMessage::TextInput(text) => self.report(ClientEvent::Typed(text)),
-            ClientMessage::SessionFeedback(feedback) => self.report(ClientEvent::Rated(feedback)),
-            // Whoever has a call has been let in already.
-            ClientMessage::Authenticate(_) => {}
-        }
-    }
-
-    /// Whether a JSON message may be handled now.
-    fn admits_message(&mut self, ctx: &mut Context<Self>) -> bool {
-        match self.limit.judge(Instant::now()) {
-            Verdict::Accept => return true,
-            Verdict::RefuseQuietly => {}
-            Verdict::Refuse => {
-                let message = "too many messages at once; some were dropped, at most 20 a second";
-                self.complain("rate_limited", message.to_owned(), ctx);
-            }
-            Verdict::Close => {
-                self.report(ClientEvent::Broken("Too many messages".into()));
-            }
-        }
-        self.meters.drops(Queue::FromSocket).inc();
-        false
-    }
-
-    /// Whether audio is not more than a voice can be.
-    fn admits_audio(&mut self, chunk: &AudioChunk, ctx: &mut Context<Self>) -> bool {
-        self.heard_from = true;
-        match self.audio_limit.judge(chunk.duration(), self.clock.now()) {
-            Verdict::Accept => return true,
-            Verdict::RefuseQuietly => {}
-            Verdict::Refuse => {
-                let message = "audio comes faster than it can be spoken; some was dropped, at most \
-                     twice real time is taken";
-                self.complain("audio_too_fast", message.to_owned(), ctx);
-            }
-            Verdict::Close => self.report(ClientEvent::Broken("Too much audio".into())),
-        }
-        self.meters.drops(Queue::FromSocket).inc();
-        false
-    }
-
-    /// A client from which nothing comes at all holds a place that somebody needs.
-    fn watch_first_word(&mut self, ctx: &mut Context<Self>) {
-        let Some(deadline) = self.first_word else { return };
-        ctx.run_later(deadline, |actor, _| {
-            if !actor.heard_from {
-                actor.report(ClientEvent::Broken("Neither audio nor a message came".into()));
-            }
-        });
-    }
-
-    /// Tells the client what it did wrong; the call goes on.
-    fn complain(&mut self, code: &'static str, message: String, ctx: &mut Context<Self>) {
-        self.meters.client_errors.get_or_create(&ReasonLabel { reason: code }).inc();
-        tracing::info!(code, "the client made a mistake");
-        // It may quote what was said.
-        tracing::debug!(message = &*Redactor::default().text(&message), "the client's mistake");
-        self.tell(&ServerMessage::Error { message, code, fatal: false }, ctx);
-    }
-
     // To the socket.
 
     /// Tells the client, now or when it is back.
@@ -515,11 +422,7 @@ impl Handler<Queued<FromSocket>> for ClientActor {
                 let code = FrameError::AudioTooLarge(0).code();
                 self.meters.client_errors.get_or_create(&ReasonLabel { reason: code }).inc();
             }
-            FromSocket::Text(bytes) => {
-                if self.admits_message(ctx) {
-                    self.on_frame(Frame::from_text(&bytes), ctx);
-                }
-            }
+            FromSocket::Text(bytes) => self.on_text(&bytes, ctx),
             FromSocket::Binary(bytes) => self.on_frame(Frame::from_binary(bytes), ctx),
         }
     }

@@ -26,7 +26,11 @@ use voice_actors::{CallLease, Claim, NoSuchCall, Party, PartyRefusal, Recalled, 
 use voice_call::{CallId, CloseCode, meters::ReasonLabel};
 use voice_wire::ServerMessage;
 
-use super::{State, error::Refused, guard};
+use super::{
+    State,
+    error::{Refused, bad_query},
+    guard,
+};
 use crate::access::Credential;
 
 /// The subprotocol. A client that offers it understands a refusal in words after the upgrade,
@@ -301,7 +305,7 @@ fn wish(query: &str, resume: Option<&str>) -> Result<Wish, Refused> {
     }
     let query = match Query::<SonicQuery>::from_query(query) {
         Ok(query) => query.into_inner(),
-        Err(error) => return bad("bad_query", error.to_string()),
+        Err(error) => return Err(bad_query(error)),
     };
     let id = match query.session_id.map(|id| id.parse::<CallId>()).transpose() {
         Ok(id) => id,

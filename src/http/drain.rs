@@ -7,19 +7,19 @@ use std::{
 };
 
 use actix_web::{
-    HttpResponse,
+    Error, HttpResponse,
     http::StatusCode,
     web::{Bytes, Data},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use voice_actors::{
     DrainState,
     drain::{CannotCancel, Cause, Leave, Order, Phase},
 };
 
-use super::{State, error::Refused};
+use super::{State, body, error::Refused};
 
 /// The longest deadline: no call lasts longer unless the operator has lifted the limit of calls.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -44,8 +44,11 @@ pub(super) async fn show(state: Data<State>) -> HttpResponse {
 }
 
 /// `POST`: no new calls from now on. Said again it replaces what was said before.
-pub(super) async fn begin(state: Data<State>, body: Bytes) -> Result<HttpResponse, Refused> {
-    let wish = read(&body)?;
+pub(super) async fn begin(
+    state: Data<State>,
+    body: Result<Bytes, Error>,
+) -> Result<HttpResponse, Refused> {
+    let wish = read(&body::whole(body)?)?;
     let leave = match wish.leave_within_seconds {
         None => Leave::ByThemselves,
         Some(seconds) => Leave::Within {
@@ -79,21 +82,12 @@ pub(super) async fn cancel(state: Data<State>) -> Result<HttpResponse, Refused> 
 }
 
 fn read(body: &[u8]) -> Result<Wish, Refused> {
-    let bad = |why: String| Refused::new(StatusCode::BAD_REQUEST, "bad_order", why);
-    if body.is_empty() {
-        return Ok(Wish::default());
-    }
-    // Through a map, because a struct may be written as an array as well.
-    let wish = serde_json::from_slice::<Map<String, Value>>(body);
-    let wish: Wish = wish.and_then(|map| serde_json::from_value(map.into())).map_err(|error| {
-        bad(format!(
-            "{error}; expected nothing, or an object such as {{\"leaveWithinSeconds\": 300, \
-             \"exit\": true}}"
-        ))
-    })?;
+    let expected = "{\"leaveWithinSeconds\": 300, \"exit\": true}";
+    let wish: Wish = body::optional(body, "bad_order", expected)?;
     match wish.leave_within_seconds {
         Some(seconds) if !(0.0..=MAX_SECONDS).contains(&seconds) => {
-            Err(bad(format!("leaveWithinSeconds: expected a number from 0 to {MAX_SECONDS}")))
+            let why = format!("leaveWithinSeconds: expected a number from 0 to {MAX_SECONDS}");
+            Err(Refused::new(StatusCode::BAD_REQUEST, "bad_order", why))
         }
         _ => Ok(wish),
     }

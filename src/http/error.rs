@@ -50,6 +50,11 @@ pub(crate) fn not_found() -> Refused {
     Refused::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
 }
 
+/// A query that is not what the route expects.
+pub(crate) fn bad_query(why: impl fmt::Display) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, "bad_query", why)
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -12,7 +12,7 @@ use voice_archive::{Rated, entry::Feedback};
 use voice_call::CallId;
 use voice_langfuse::{Score, trace_id_of};
 
-use super::{State, error::Refused};
+use super::{State, body::Object, error::Refused};
 
 /// Longest body, in bytes.
 const MAX_BODY: usize = 16 * 1024;
@@ -46,8 +46,8 @@ pub(super) fn resource() -> Resource {
 /// Keeps it where it can be kept: in the log of the call, and as a score in Langfuse. It is
 /// `success` when one of the two has it. This task need not be the one that has the call, so one
 /// that it does not know is no mistake while there is a Langfuse.
-async fn rate(state: Data<State>, ask: Json<Ask>) -> Result<HttpResponse, Refused> {
-    let (session_id, feedback) = ask.into_inner().check()?;
+async fn rate(state: Data<State>, ask: Json<Object<Ask>>) -> Result<HttpResponse, Refused> {
+    let (session_id, feedback) = ask.into_inner().0.check()?;
     let nobody = "neither the session log nor Langfuse keeps what callers think";
     let Some(archive) = &state.archive else {
         return Err(Refused::new(StatusCode::NOT_FOUND, "not_kept", nobody));

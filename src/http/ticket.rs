@@ -1,7 +1,7 @@
 //! `/api/auth` and `/api/ticket`: who one is, and a one-time ticket for a WebSocket.
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     http::{StatusCode, header::CACHE_CONTROL},
     web::{Bytes, Data},
 };
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use voice_access::{Principal, normal_origin};
 
-use super::{State, door, error::Refused, guard};
+use super::{State, body, door, error::Refused, guard};
 
 /// Longest name of a customer.
 const MAX_USER: usize = 128;
@@ -41,11 +41,11 @@ struct Ask {
 pub(super) async fn issue(
     state: Data<State>,
     request: HttpRequest,
-    body: Bytes,
+    body: Result<Bytes, Error>,
 ) -> Result<HttpResponse, Refused> {
     let principal = request.extensions().get::<Principal>().cloned();
     let principal = principal.ok_or_else(guard::unknown)?;
-    let ask = read(&body)?;
+    let ask = read(&body::whole(body)?)?;
     let user = ask.user.as_deref().or(principal.user.as_deref()).unwrap_or_default();
     state.access.rates.user(user).map_err(guard::too_fast)?;
     let origin = ask.origin.as_deref().or(guard::origin(&request)).and_then(normal_origin);
@@ -64,12 +64,8 @@ pub(super) async fn issue(
 
 fn read(body: &[u8]) -> Result<Ask, Refused> {
     let bad = |message: String| Refused::new(StatusCode::BAD_REQUEST, "bad_request", message);
-    if body.is_empty() {
-        return Ok(Ask::default());
-    }
-    let ask: Ask = serde_json::from_slice(body).map_err(|error| {
-        bad(format!("{error}; expected is {{\"user\": …, \"origin\": …}}, both optional"))
-    })?;
+    let expected = "{\"user\": …, \"origin\": …}";
+    let ask: Ask = body::optional(body, "bad_request", expected)?;
     let odd = |user: &String| {
         user.is_empty() || user.len() > MAX_USER || user.chars().any(char::is_control)
     };
@@ -101,6 +97,7 @@ mod tests {
             r#"{"origin":"bank"}"#,
             r#"{"role":"x"}"#,
             "[",
+            "[null, null]",
             "7",
         ] {
             assert_eq!(read(bad.as_bytes()).expect_err("faulty").code(), "bad_request", "{bad}");

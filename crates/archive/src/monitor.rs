@@ -6,6 +6,7 @@
 //! snapshot. It works without a store, and knows nothing of sockets: `src/http/monitor.rs` does.
 
 pub mod board;
+pub mod update;
 
 use std::{
     sync::{
@@ -18,7 +19,8 @@ use std::{
 use tokio::sync::broadcast;
 use voice_call::Meters;
 
-use self::board::{Board, CallView, Update};
+use self::board::{Board, CallView};
+use self::update::Update;
 use crate::{
     entry::{Began, Entry, Event},
     journal::clean,
