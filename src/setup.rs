@@ -8,7 +8,7 @@ use voice_aws::Credentials;
 use voice_call::transcription::Channels;
 
 use crate::{
-    config::{Backend, Encryption, Keep, ServerConfig},
+    config::{Backend, Door, Encryption, Keep, ServerConfig},
     store::Shelf,
 };
 
@@ -63,12 +63,16 @@ fn secret(name: &'static str, is_set: bool) -> Setting {
 pub(crate) fn parts(config: &ServerConfig) -> Vec<Part> {
     vec![
         model(config),
+        access(config),
         calls(config),
         session_log(config),
         recording(config),
         transcription(config),
         langfuse(config),
+        traces(config),
+        cloudwatch(config),
         session_store(config),
+        task_protection(config),
         tools(config),
     ]
 }
@@ -104,6 +108,37 @@ fn model(config: &ServerConfig) -> Part {
             maybe("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint),
             set("DEFAULT_VOICE", &config.engine.default_voice),
             maybe("DEFAULT_PERSONA", config.engine.default_persona.clone()),
+        ],
+    }
+}
+
+fn access(config: &ServerConfig) -> Part {
+    let (standing, says, keys, issuer) = match &config.access.door {
+        Door::Open => (
+            Standing::Note,
+            "Nobody is asked who they are, since only this machine can come. API_KEYS or \
+             JWT_ISSUER changes that; elsewhere one of them is needed.",
+            false,
+            None,
+        ),
+        Door::Guarded { keys, issuer } => (
+            Standing::On,
+            "Everybody is asked who they are.",
+            !keys.is_empty(),
+            issuer.as_ref().map(|(rules, _)| rules.issuer.clone()),
+        ),
+    };
+    Part {
+        id: "access",
+        title: "Who may come in",
+        standing,
+        says: says.into(),
+        settings: vec![
+            secret("API_KEYS", keys),
+            maybe("JWT_ISSUER", issuer),
+            secret("TICKET_SECRET", config.access.ticket_key.is_some()),
+            set("ALLOWED_ORIGINS", config.access.origins.to_string()),
+            set("TRUSTED_PROXIES", config.access.proxies.to_string()),
         ],
     }
 }
@@ -237,6 +272,72 @@ fn langfuse(config: &ServerConfig) -> Part {
     }
 }
 
+fn traces(config: &ServerConfig) -> Part {
+    let target = config.traces.as_ref().map(|traces| traces.target.to_string());
+    let (standing, says) = match &target {
+        Some(target) => (Standing::On, format!("Calls are traced: {target}.")),
+        None => (
+            Standing::Off,
+            "Calls are not traced. Langfuse's keys or OTEL_EXPORTER_OTLP_ENDPOINT change that."
+                .to_owned(),
+        ),
+    };
+    Part {
+        id: "traces",
+        title: "Traces",
+        standing,
+        says,
+        settings: vec![maybe("OTEL_EXPORTER_OTLP_ENDPOINT", target)],
+    }
+}
+
+fn cloudwatch(config: &ServerConfig) -> Part {
+    let metrics = &config.metrics;
+    let (standing, says) = match metrics.cloudwatch {
+        true => (Standing::On, "Metrics go to Amazon CloudWatch, or to the built-in emulator."),
+        false => (
+            Standing::Off,
+            "CloudWatch is told nothing; /metrics has everything. CLOUDWATCH_METRICS=on changes \
+             that.",
+        ),
+    };
+    let named = |name: &str| {
+        let found = metrics.dimensions.iter().find(|(dimension, _)| *dimension == name);
+        found.map(|(_, value)| value.clone())
+    };
+    Part {
+        id: "cloudwatch",
+        title: "Amazon CloudWatch",
+        standing,
+        says: says.into(),
+        settings: vec![
+            set("CLOUDWATCH_METRICS", if metrics.cloudwatch { "on" } else { "off" }),
+            set("CLOUDWATCH_NAMESPACE", &metrics.namespace),
+            maybe("METRICS_ENVIRONMENT", named("Environment")),
+            maybe("METRICS_SERVICE", named("Service")),
+        ],
+    }
+}
+
+fn task_protection(config: &ServerConfig) -> Part {
+    let protected = config.operations.protection.is_some();
+    let (standing, says) = match protected {
+        true => (Standing::On, "Amazon ECS is asked not to end this task while it has calls."),
+        false => (
+            Standing::Off,
+            "This is no task of Amazon ECS, or it is not to be protected. TASK_PROTECTION=auto \
+             protects it where ECS gives an ECS_AGENT_URI.",
+        ),
+    };
+    Part {
+        id: "task_protection",
+        title: "Scale-in protection",
+        standing,
+        says: says.into(),
+        settings: vec![set("TASK_PROTECTION", if protected { "auto" } else { "off" })],
+    }
+}
+
 fn session_store(config: &ServerConfig) -> Part {
     let (standing, store, says) = match &config.store.shelf {
         Shelf::Memory(_) => (
@@ -311,6 +412,9 @@ mod tests {
         let parts = parts_of(&[]);
         for (id, variable) in [
             ("model", "SONIC_BACKEND"),
+            ("access", "API_KEYS"),
+            ("traces", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+            ("task_protection", "TASK_PROTECTION"),
             ("session_log", "SESSION_LOG"),
             ("recording", "RECORDING"),
             ("transcribe", "TRANSCRIBE"),
@@ -339,11 +443,19 @@ mod tests {
             "--session-store=redis://:canary-password@127.0.0.1/",
             "--session-store-key=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
             "--tool-http-hosts=api.bank.example",
+            "--api-keys=ops:operator:abababababababababababababababababababababababababababababababab",
+            "--allowed-origins=https://bank.example",
+            "--trusted-proxies=10.0.0.0/16",
+            "--cloudwatch-metrics=on",
+            "--ecs-agent-uri=http://127.0.0.1:9/agent",
         ]);
         assert!(parts.iter().all(|part| part.standing == Standing::On), "{parts:?}");
         let text = serde_json::to_string(&parts).expect("JSON");
         assert!(!text.contains("canary") && !text.contains("0123456789abcdef"), "{text}");
-        assert!(text.contains("s3://logs/calls"), "{text}");
+        for shown in ["s3://logs/calls", "https://bank.example", "10.0.0.0/16"] {
+            assert!(text.contains(shown), "{shown}: {text}");
+        }
+        assert!(!text.contains("abababab"), "not even the hash of a key: {text}");
         assert_eq!(standing(&parts, "langfuse"), Standing::On);
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::store::StoreConfig;
 
-/// What a server is built from. Tests fill it by hand; the program through [`ServeArgs`].
+/// What a server is built from. Tests fill it by hand; the program through `ServeArgs`.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// Address to listen on.

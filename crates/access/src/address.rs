@@ -4,6 +4,7 @@
 //! until an address is no proxy of ours. What stands further left, anybody can write.
 
 use std::{
+    fmt,
     net::{IpAddr, Ipv6Addr},
     str::FromStr,
 };
@@ -61,6 +62,13 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
             IpAddr::V6(Ipv6Addr::from_bits(bits))
         }
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+impl fmt::Display for TrustedProxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let networks: Vec<_> = self.0.iter().map(IpNet::to_string).collect();
+        f.write_str(&networks.join(", "))
     }
 }
 

@@ -3,7 +3,7 @@
 //! An origin is a scheme, a host and a port, as RFC 6454 writes it; the port is left out when it
 //! is the scheme's own. Nothing is matched by a part of it.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// The origins that are allowed besides the server's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +60,12 @@ pub fn normal_origin(text: &str) -> Option<String> {
     let letters =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     (!rest.is_empty() && rest.chars().all(letters)).then(|| format!("{scheme}://{rest}"))
+}
+
+impl fmt::Display for AllowedOrigins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(", "))
+    }
 }
 
 impl FromStr for AllowedOrigins {
