@@ -28,6 +28,8 @@ pub(super) struct Level {
     loudness: Option<f32>,
     /// Held back until `loudness` is known.
     held: Vec<i16>,
+    /// Samples of it that are no silence.
+    speech: usize,
     /// The block that is being measured.
     block: Vec<i16>,
     noise: Noise,
@@ -35,24 +37,40 @@ pub(super) struct Level {
 
 impl Level {
     pub(super) fn new() -> Self {
-        Self { loudness: None, held: Vec::new(), block: Vec::with_capacity(BLOCK), noise: Noise(1) }
+        Self {
+            loudness: None,
+            held: Vec::new(),
+            speech: 0,
+            block: Vec::with_capacity(BLOCK),
+            noise: Noise(1),
+        }
     }
 
     /// Takes samples and gives them back levelled, all but what is held back.
-    pub(super) fn push(&mut self, samples: &[i16]) -> Vec<f32> {
-        if self.loudness.is_some() {
-            return self.level(samples);
+    pub(super) fn push(&mut self, mut samples: &[i16]) -> Vec<f32> {
+        let mut levelled = Vec::new();
+        // Block by block, so that it does not matter how the samples come.
+        while self.loudness.is_none() && !samples.is_empty() {
+            let missing = BLOCK - self.held.len() % BLOCK;
+            let (piece, rest) = samples.split_at(missing.min(samples.len()));
+            self.held.extend_from_slice(piece);
+            samples = rest;
+            let whole = self.held.len() % BLOCK == 0;
+            if whole && is_speech(&self.held[self.held.len() - BLOCK..]) {
+                self.speech += BLOCK;
+            }
+            if self.speech >= FIRST {
+                levelled = self.finish();
+            }
         }
-        self.held.extend_from_slice(samples);
-        match speech(&self.held) >= FIRST {
-            true => self.finish(),
-            false => Vec::new(),
-        }
+        levelled.extend(self.level(samples));
+        levelled
     }
 
     /// Gives what is held back; the caller's turn is over.
     pub(super) fn finish(&mut self) -> Vec<f32> {
         let held = std::mem::take(&mut self.held);
+        self.speech = 0;
         if held.is_empty() {
             return Vec::new();
         }
@@ -95,9 +113,8 @@ fn rms(block: &[i16]) -> f32 {
     (energy / block.len().max(1) as f32).sqrt()
 }
 
-/// Samples in blocks that are no silence.
-fn speech(samples: &[i16]) -> usize {
-    samples.chunks_exact(BLOCK).filter(|block| rms(block) > SILENCE).count() * BLOCK
+fn is_speech(block: &[i16]) -> bool {
+    rms(block) > SILENCE
 }
 
 /// How loud the louder blocks are: what nine tenths of them stay below. `None` of silence.

@@ -64,9 +64,12 @@ fn a_quiet_voice_sounds_like_a_loud_one() {
 #[test]
 fn a_steady_sound_does_not_change_and_has_no_mean() {
     let found = frames(&hum(16_000 * 20, 3_000.0), &[]);
-    let [cepstra, change, bend] = found[1_900];
-    for value in cepstra.iter().chain(&change).chain(&bend) {
-        assert!(value.abs() < 3.0, "{cepstra:?} {change:?} {bend:?}");
+    // The noise that is added moves single frames; on average nothing moves but the gain, slowly.
+    for stream in 0..STREAMS {
+        for place in 0..WIDTH {
+            let sum: f32 = found[1_500..1_900].iter().map(|frame| frame[stream][place]).sum();
+            assert!((sum / 400.0).abs() < 1.0, "{stream} {place}: {}", sum / 400.0);
+        }
     }
     // At the start the mean is the average speaker's.
     assert!(found[0][0].iter().any(|value| value.abs() > 3.0));
@@ -89,6 +92,6 @@ proptest! {
         cuts in prop::collection::vec(0_usize..1_500, 0..20),
     ) {
         let samples = hum(9_000, 2_000.0);
-        prop_assert_eq!(frames(&samples, &cuts), frames(&samples, &[]));
+        prop_assert!(frames(&samples, &cuts) == frames(&samples, &[]));
     }
 }
