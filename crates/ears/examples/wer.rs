@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         errors += wrong;
         words += wanted.len();
         if !has("--quiet") {
-            println!("{wrong} {:6.2}  {text}", heard.gap);
+            println!("{wrong} {:6.2} {:6.2}  {text}", heard.gap, heard.language);
             if wrong > 0 {
                 println!("          {found}");
             }

@@ -42,6 +42,9 @@ pub struct Heard {
     /// The gap of all words together; the more below zero, the less it can be trusted. Zero
     /// without words.
     pub gap: f32,
+    /// How well the words follow each other: the mean logarithm of their probabilities. What is
+    /// made up of pieces of many phrases is far below what somebody says who says one of them.
+    pub language: f32,
 }
 
 impl Heard {
@@ -126,13 +129,15 @@ impl Recogniser {
         let names = turn.domain().language.words();
         let frames: u32 = said.iter().map(|word| word.to - word.from).sum();
         let lacks: f32 = said.iter().map(|word| word.gap * (word.to - word.from) as f32).sum();
+        let likely: f32 = said.iter().map(|word| word.log).sum();
+        let language = likely / said.len().max(1) as f32;
         let words = said.into_iter().map(|word| Word {
             text: names.get(usize::from(word.word)).cloned().unwrap_or_default(),
             start_ms: u64::from(word.from) * FRAME_MS,
             end_ms: u64::from(word.to) * FRAME_MS,
             gap: word.gap,
         });
-        Heard { words: words.collect(), gap: lacks / frames.max(1) as f32 }
+        Heard { words: words.collect(), gap: lacks / frames.max(1) as f32, language }
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Said {
     pub(crate) to: u32,
     /// What the sound lacks against the best phones, over all frames of the word, in nats.
     pub(crate) gap: f32,
+    /// What the language makes of it: the logarithm of its probability after the words before.
+    pub(crate) log: f32,
 }
 
 /// One turn of a caller.
@@ -254,13 +256,15 @@ impl Search {
         let before = self.trace.get(exit.trace);
         let state = before.map_or(domain.language.start(), |entry| entry.state);
         let paid = before.map_or(0.0, |entry| entry.paid);
-        let (word, cost, state, quiet) = match domain.network.nodes()[exit.node as usize].after {
+        let (word, log, cost, state, quiet) = match domain.network.nodes()[exit.node as usize].after
+        {
             After::Word(pronunciation, rights) => {
                 let word = domain.network.pronunciations()[pronunciation as usize].word;
                 let (log, state) = domain.language.say(state, word);
-                (Some(word), log * LANGUAGE_WEIGHT + WORD_COST, state, rights.has(self.silence))
+                let cost = log * LANGUAGE_WEIGHT + WORD_COST;
+                (Some(word), log, cost, state, rights.has(self.silence))
             }
-            _ => (None, self.filler_cost(exit.node), state, true),
+            _ => (None, 0.0, self.filler_cost(exit.node), state, true),
         };
         let entry = trace::Entry {
             before: exit.trace,
@@ -270,6 +274,7 @@ impl Search {
             state,
             score: exit.score,
             paid: paid + cost,
+            log,
         };
         (self.trace.push(entry), state)
     }

@@ -32,10 +32,11 @@ const PRE_ROLL: usize = RATE_HZ as usize * 4 / 10;
 const PARTIAL: usize = RATE_HZ as usize / 10;
 /// Samples that are heard at a time, so that turns begin and end at the right place: 16 ms.
 const BLOCK: usize = voice_audio::activity::FRAME_SAMPLES;
-/// What fits the sound worse than this, against the best phones, was not one of the phrases: the
-/// people and the synthesisers that were measured stay above with what they should say, and below
-/// with long sentences of something else.
-const THRESHOLD: f32 = -2.3;
+/// What fits the sound worse than this, against the best phones, was not one of the phrases.
+const BAD_SOUND: f32 = -2.3;
+/// What is put together from pieces of phrases worse than this was not one of them either. People
+/// and synthesisers that say a phrase stay above -3.5, and people who read out a novel below -5.
+const BAD_LANGUAGE: f32 = -4.5;
 
 /// What became of a turn's words.
 #[derive(Debug, Clone, PartialEq)]
@@ -177,12 +178,17 @@ impl Listener {
         let said = match self.recogniser.as_mut().filter(|recogniser| recogniser.is_listening()) {
             None => Understood::Deaf,
             Some(recogniser) => match recogniser.finish() {
-                heard if heard.words.is_empty() || heard.gap < THRESHOLD => Understood::Unclear,
+                heard if !is_trusted(&heard) => Understood::Unclear,
                 heard => Understood::Words(heard),
             },
         };
         Noticed::Ended { end, begin_ms: self.begin_ms, said }
     }
+}
+
+/// Whether it was one of the phrases, as far as can be told.
+fn is_trusted(heard: &Heard) -> bool {
+    !heard.words.is_empty() && heard.gap >= BAD_SOUND && heard.language >= BAD_LANGUAGE
 }
 
 /// Whether the caller is likely to be reading out a number.

@@ -68,7 +68,7 @@ fn a_steady_sound_does_not_change_and_has_no_mean() {
     for stream in 0..STREAMS {
         for place in 0..WIDTH {
             let sum: f32 = found[1_500..1_900].iter().map(|frame| frame[stream][place]).sum();
-            assert!((sum / 400.0).abs() < 1.0, "{stream} {place}: {}", sum / 400.0);
+            assert!((sum / 400.0).abs() < 2.0, "{stream} {place}: {}", sum / 400.0);
         }
     }
     // At the start the mean is the average speaker's.

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) score: f32,
     /// The part of the score that is the language's.
     pub(super) paid: f32,
+    /// The logarithm of the word's probability.
+    pub(super) log: f32,
 }
 
 /// All entries of a turn that matter still.
@@ -62,7 +64,7 @@ impl Trace {
                 let sound = |entry: &Entry| entry.score - entry.paid;
                 let lacks = sound(entry) - before.map_or(0.0, sound);
                 let gap = lacks / (entry.frame - from).max(1) as f32;
-                words.push(Said { word, from, to: entry.frame, gap });
+                words.push(Said { word, from, to: entry.frame, gap, log: entry.log });
             }
             id = entry.before;
         }
