@@ -95,22 +95,28 @@ impl Language {
 /// Words after a history, with their counts.
 type Following = BTreeMap<WordId, f64>;
 
+/// How many different words were seen after a history, if each came so often on average: of counts
+/// far below one, as of digits after digits, few would have come at all.
+fn kinds(following: &Following) -> f64 {
+    following.values().map(|count| 1.0 - (-count).exp()).sum()
+}
+
 /// Witten and Bell: the more different words have followed, the more likely is yet another.
 fn build(counts: Counts) -> Language {
-    let kinds = counts.single.len() as f64;
+    let different = kinds(&counts.single);
     let all: f64 = counts.single.values().sum();
-    let even = 1.0 / kinds.max(1.0);
+    let even = 1.0 / counts.single.len().max(1) as f64;
     let single = |word: &WordId| {
         let count = counts.single.get(word).copied().unwrap_or_default();
-        (count + kinds * even) / (all + kinds)
+        (count + different * even) / (all + different)
     };
     let rest = |following: &Following| {
-        let kinds = following.len() as f64;
+        let kinds = kinds(following);
         kinds / (following.values().sum::<f64>() + kinds)
     };
     let share = |following: &Following, word: &WordId, less: f64| {
         let sum: f64 = following.values().sum();
-        let kinds = following.len() as f64;
+        let kinds = kinds(following);
         (following.get(word).copied().unwrap_or_default() + kinds * less) / (sum + kinds)
     };
     let after_one = |last: &WordId, word: &WordId| match counts.pairs.get(last) {

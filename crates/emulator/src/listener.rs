@@ -32,8 +32,9 @@ const PRE_ROLL: usize = RATE_HZ as usize * 4 / 10;
 const PARTIAL: usize = RATE_HZ as usize / 10;
 /// Samples that are heard at a time, so that turns begin and end at the right place: 16 ms.
 const BLOCK: usize = voice_audio::activity::FRAME_SAMPLES;
-/// What fits the sound worse than this, against the best phones, was not one of the phrases.
-const BAD_SOUND: f32 = -2.3;
+/// What fits the sound worse than this, against the best phones, was not one of the phrases. Few
+/// phones of a synthesiser fit as well as those of people: theirs stay above -1.5, Pico's above -2.9.
+const BAD_SOUND: f32 = -3.0;
 /// What is put together from pieces of phrases worse than this was not one of them either. People
 /// and synthesisers that say a phrase stay above -3.5, and people who read out a novel below -5.
 const BAD_LANGUAGE: f32 = -4.5;

@@ -57,14 +57,15 @@ fn what_is_no_phrase_is_refused_with_its_place() {
 fn chances_are_those_of_witten_and_bell() {
     // One way to say it: after "a" comes "b", and the sentence is over.
     let language = language(&["a b"]);
-    // Three tokens of three kinds (a, b, the end); a unigram is (1 + 3/3) / (3 + 3).
+    // Three tokens; of each that comes once on average there is one with this chance.
+    let kinds = 1.0 - (-1.0_f32).exp();
     let single = 1.0 / 3.0_f32;
-    let pair = (1.0 + single) / 2.0;
-    let triple = (1.0 + pair) / 2.0;
+    let pair = (1.0 + kinds * single) / (1.0 + kinds);
+    let triple = (1.0 + kinds * pair) / (1.0 + kinds);
     // The first word has a history of one, the others of two.
     assert!((language.sentence("a b") - (pair * triple * triple).ln()).abs() < 1e-6);
     // "b" at the start: back to the root.
-    let back = 0.5_f32;
+    let back = kinds / (1.0 + kinds);
     let (log, _) = language.say(language.start(), 1);
     assert!((log - (back * single).ln()).abs() < 1e-6);
 }
@@ -84,7 +85,7 @@ fn what_a_phrase_permits_is_more_likely_than_anything_else() {
 fn a_model_can_be_written_for_others() {
     let text = language(&["a b"]).to_arpa();
     assert!(text.starts_with("\\data\\\nngram 1=4\nngram 2=3\nngram 3=2\n"), "{text}");
-    for line in ["-99.0000 <s> -0.3010", "-0.4771 a -0.3010", "-0.0792 a b </s>"] {
+    for line in ["-99.0000 <s> -0.4120", "-0.4771 a -0.4120", "-0.0458 a b </s>"] {
         assert!(text.lines().any(|own| own == line), "{line}:\n{text}");
     }
 }

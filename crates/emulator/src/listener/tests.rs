@@ -71,8 +71,8 @@ fn a_phrase_is_recognised_and_its_turn_ends_sooner() {
 fn a_number_with_a_pause_in_it_is_one_turn() {
     let Some(ears) = ears() else { return };
     let mut listener = Listener::new(RATE_HZ, PAUSE_OF_THE_DEAF, Some(&ears));
-    // The voice itself fades for some 100 ms before and after.
-    let audio = call(&[("four zero", 250), ("two one", 0)]);
+    // The voice itself is silent for a while before and after.
+    let audio = call(&[("Four, zero.", 0), ("Two, one.", 0)]);
     let noticed = listen(&mut listener, &audio, ears.in_state("account"));
     assert_eq!(said(&noticed), ["four zero two one"]);
 }
