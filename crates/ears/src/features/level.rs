@@ -9,7 +9,7 @@ use super::RATE_HZ;
 /// The noise that is added: its standard deviation, in units of 16-bit samples.
 const DITHER: f32 = 30.0;
 /// Loudness that speech is brought to: the mean square root over the loud frames.
-const TARGET: f32 = 2_500.0;
+const TARGET: f32 = 5_000.0;
 /// Blocks below this are silence and teach nothing.
 const SILENCE: f32 = 40.0;
 /// How far the gain may go.
