@@ -319,6 +319,7 @@ mod tests {
     use voice_audio::pcm;
 
     use super::*;
+    use crate::script::Scenario;
     use crate::voice::{Accent, synthesize};
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -383,5 +384,70 @@ mod tests {
         assert_eq!(results[0]["ResultId"], first["ResultId"], "a partial becomes final");
         assert_eq!(results[0]["IsPartial"], true);
         assert!(hearing.push(&[0; 70_000], |_| None).is_err(), "a frame too big");
+    }
+
+    /// What nobody wrote down is recognised: the same words at the same times as a recogniser hears.
+    #[test]
+    fn what_is_said_is_recognised_with_the_times_of_its_words() {
+        let Some(folder) = Ears::folder(None) else {
+            println!("skipped: no acoustic model (package pocketsphinx-en-us)");
+            return;
+        };
+        let ears = Arc::new(Ears::load(&folder, &Scenario::default()).unwrap().unwrap());
+        let mut mono = STEREO[..3].to_vec();
+        mono.push(("enable-partial-results-stabilization", "true"));
+        mono.push(("partial-results-stability", "high"));
+        let request = Request::read(&headers(&mono)).unwrap();
+        let pause = Duration::from_millis(700);
+        let mut hearing = Hearing::new(request, pause, Some(Arc::clone(&ears)));
+        let speech = synthesize("What is my balance?", 16_000, Accent::British).unwrap();
+        let audio = pcm::bytes(&[vec![0; 16_000], speech, vec![0; 16_000]].concat()).to_vec();
+        let mut events = Vec::new();
+        for piece in audio.chunks(3_200) {
+            events.extend(hearing.push(piece, |_| None).unwrap());
+        }
+        let results: Vec<_> =
+            events.iter().map(|event| &event["Transcript"]["Results"][0]).collect();
+        let text = |result: &&Value| result["Alternatives"][0]["Transcript"].clone();
+        let (last, partials) = results.split_last().unwrap();
+        assert_eq!((text(last), &last["IsPartial"]), ("what is my balance".into(), &false.into()));
+        assert!(partials.len() >= 2, "{results:?}");
+        assert!(
+            partials
+                .iter()
+                .all(|partial| partial["IsPartial"] == true
+                    && partial["ResultId"] == last["ResultId"])
+        );
+        // What a partial calls stable stands in all that follow, at the same place.
+        for (number, result) in results.iter().enumerate() {
+            let items = result["Alternatives"][0]["Items"].as_array().unwrap();
+            let stable = items.iter().enumerate().filter(|(_, item)| item["Stable"] == true);
+            for (place, item) in stable {
+                for later in &results[number..] {
+                    let same = &later["Alternatives"][0]["Items"][place];
+                    assert_eq!(same["Content"], item["Content"], "{results:?}");
+                }
+            }
+        }
+        let listened = {
+            let mut listener = Listener::new(16_000, pause, Some(&ears));
+            let domain = || Some(ears.anywhere());
+            let mut noticed = audio.chunks(3_200).flat_map(|piece| listener.push(piece, &domain));
+            noticed.find_map(|noticed| match noticed {
+                Noticed::Ended { begin_ms, said: Understood::Words(heard), .. } => {
+                    Some(recognised(&heard, begin_ms, false))
+                }
+                _ => None,
+            })
+        };
+        let items = last["Alternatives"][0]["Items"].as_array().unwrap();
+        for (item, word) in items.iter().zip(listened.unwrap()) {
+            assert_eq!(item["Content"], word.text.as_str());
+            assert_eq!(
+                (item["StartTime"].as_f64(), item["EndTime"].as_f64()),
+                (Some(word.from), Some(word.to))
+            );
+            assert!(word.from >= 1.0 && word.from < word.to, "{item}");
+        }
     }
 }

@@ -67,14 +67,96 @@ fn a_phrase_is_recognised_and_its_turn_ends_sooner() {
     assert!(noticed.iter().any(|noticed| matches!(noticed, Noticed::Partial { .. })));
 }
 
+/// A text without the silence that the voice puts around it.
+fn spoken(text: &str) -> Vec<i16> {
+    let samples = synthesize(text, RATE_HZ, Accent::British).unwrap();
+    let loud = |sample: &i16| sample.unsigned_abs() > 300;
+    let from = samples.iter().position(loud).unwrap();
+    let to = samples.iter().rposition(loud).unwrap();
+    samples[from..=to].to_vec()
+}
+
 #[test]
 fn a_number_with_a_pause_in_it_is_one_turn() {
     let Some(ears) = ears() else { return };
-    let mut listener = Listener::new(RATE_HZ, PAUSE_OF_THE_DEAF, Some(&ears));
-    // The voice itself is silent for a while before and after.
-    let audio = call(&[("Four, zero.", 0), ("Two, one.", 0)]);
-    let noticed = listen(&mut listener, &audio, ears.in_state("account"));
-    assert_eq!(said(&noticed), ["four zero two one"]);
+    for pause_ms in [300, 500, 600] {
+        let mut listener = Listener::new(RATE_HZ, PAUSE_OF_THE_DEAF, Some(&ears));
+        let pause = vec![0; pause_ms * 16];
+        let (first, second) = (spoken("Four, zero"), spoken("two, one."));
+        let samples = [vec![0; 8_000], first, pause, second, vec![0; 16_000]].concat();
+        let noticed = listen(&mut listener, &pcm::bytes(&samples), ears.in_state("account"));
+        assert_eq!(said(&noticed), ["four zero two one"], "{pause_ms} ms");
+    }
+}
+
+/// Sounds that are no speech: three seconds of each.
+fn sounds() -> Vec<(&'static str, Vec<i16>)> {
+    let time = |n: usize| n as f32 / RATE_HZ as f32;
+    let sine = |hz: f32, n: usize| (std::f32::consts::TAU * hz * time(n)).sin();
+    // Four chords of three notes with two overtones each, struck and fading.
+    let chords = [
+        [262.0, 330.0, 392.0],
+        [220.0, 262.0, 330.0],
+        [175.0, 220.0, 262.0],
+        [196.0, 247.0, 294.0],
+    ];
+    let music = (0..48_000).map(|n| {
+        let fading = (-((n % 12_000) as f32) / 6_000.0).exp();
+        let note = |hz: &f32| sine(*hz, n) + sine(hz * 2.0, n) / 2.0 + sine(hz * 3.0, n) / 3.0;
+        (chords[n / 12_000].iter().map(note).sum::<f32>() * fading * 2_000.0) as i16
+    });
+    let mut seed = 1_u32;
+    let mut random = move || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) as f32 / 32_768.0 - 1.0
+    };
+    let hiss: Vec<i16> = (0..48_000).map(|_| (random() * 1_500.0) as i16).collect();
+    let mut low = 0.0;
+    let rumble: Vec<i16> = (0..48_000)
+        .map(|_| {
+            low += (random() - low) * 0.05;
+            (low * 12_000.0) as i16
+        })
+        .collect();
+    vec![
+        ("silence", vec![0; 48_000]),
+        ("music", music.collect()),
+        ("hiss", hiss),
+        ("rumble", rumble),
+    ]
+}
+
+#[test]
+fn sounds_that_are_no_speech_have_no_words() {
+    let Some(ears) = ears() else { return };
+    for state in ["open", "account", "confirm"] {
+        for (name, sound) in sounds() {
+            let mut listener = Listener::new(RATE_HZ, PAUSE_OF_THE_DEAF, Some(&ears));
+            let samples = [vec![0; 8_000], sound, vec![0; 16_000]].concat();
+            let noticed = listen(&mut listener, &pcm::bytes(&samples), ears.in_state(state));
+            let said = said(&noticed);
+            assert!(
+                said.iter().all(|said| said == "Unclear" || said == "Deaf"),
+                "{state}, {name}: {said:?}"
+            );
+        }
+    }
+}
+
+/// German, French and Spanish, as a British voice reads them out.
+#[test]
+fn another_language_has_no_words() {
+    let Some(ears) = ears() else { return };
+    for text in [
+        "Guten Morgen, ich moechte bitte wissen, wie viel Geld noch auf meinem Konto liegt.",
+        "Bonjour, je voudrais savoir combien il reste sur mon compte, s'il vous plait.",
+        "Buenos dias, quisiera saber cuanto dinero me queda todavia en la cuenta corriente.",
+    ] {
+        let mut listener = Listener::new(RATE_HZ, PAUSE_OF_THE_DEAF, Some(&ears));
+        let noticed = listen(&mut listener, &call(&[(text, 0)]), ears.in_state("open"));
+        let said = said(&noticed);
+        assert!(said.iter().all(|said| said == "Unclear"), "{text}: {said:?}");
+    }
 }
 
 #[test]
