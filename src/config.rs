@@ -31,7 +31,7 @@ pub use self::access::{AccessArgs, AccessSettings, Door, RateSettings};
 pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
 pub use self::bridge::{BridgeArgs, MediaFile, PromptSpeech, StreamEncoding, VoiceOut};
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs, KeyArgs};
-pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
+pub use self::emulator::{EarsSetting, EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
 pub use self::metrics::{MetricsArgs, MetricsSettings};
 pub use self::operations::{
@@ -89,7 +89,7 @@ pub enum Command {
 /// Who answers the calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SonicBackend {
-    /// The built-in stand-in: it follows a script and understands no speech.
+    /// The built-in stand-in: it follows a script, and recognises the phrases of that script at best.
     Emulator,
     /// Amazon Nova Sonic.
     Bedrock,
