@@ -7,13 +7,12 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use voice_access::signature::RequestKey;
 use voice_aws::{
     Credentials, KinesisConfig, PollyConfig, S3Config, S3Encryption, polly::MAX_CHARACTERS,
 };
 use voice_bridge::{
-    APOLOGY, BridgeConfig, CutConfig, DuringPrompt, LineLimits,
-    auth::{RequestKey, ServerKey},
-    fragments::Encoding,
+    APOLOGY, BridgeConfig, CutConfig, DuringPrompt, LineLimits, ServerKey, fragments::Encoding,
 };
 
 use super::{BadSetting, archive::Switch, seconds};

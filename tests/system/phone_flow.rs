@@ -11,6 +11,7 @@ use crate::{
         contact::Phone,
         eventually,
         flow::{problems, run},
+        functions::Functions,
     },
 };
 
@@ -60,7 +61,8 @@ async fn a_caller_goes_through_the_flow_to_a_human() {
         "How much money do I have in my account?",
         "I would like to speak to a human now.",
     ];
-    let story = run(&flow(), &mut phone, &lines).await;
+    let functions = Functions::start(&bridge).await;
+    let story = run(&flow(), &mut phone, &functions, &lines).await;
     assert_eq!(story.end, "queue", "{story:?}");
     assert_eq!(story.attributes["handoverReason"], "A disputed charge");
     assert!(story.attributes["handoverSummary"].as_str().is_some_and(|text| !text.is_empty()));
@@ -77,9 +79,11 @@ async fn a_flow_whose_bridge_does_not_answer_still_reaches_a_human() {
     let (_house, bench, store) = bench(|_, _| ()).await;
     let bridge = bridge(&bench, &store, |config| config.max_calls = 0).await;
     let mut phone = Phone::dial(&bench, store, &bridge);
-    let story = run(&flow(), &mut phone, &[]).await;
+    let functions = Functions::start(&bridge).await;
+    let story = run(&flow(), &mut phone, &functions, &[]).await;
     assert_eq!(story.end, "queue");
-    assert_eq!(story.heard, ["I am having trouble. Let me connect you to someone."]);
+    assert_eq!(story.heard, [voice_bridge::APOLOGY]);
+    assert_eq!(story.attributes["handoverReason"], "The assistant cannot be reached.");
     phone.line.hang_up();
     finish(bench, bridge).await;
 }

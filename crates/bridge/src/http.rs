@@ -29,9 +29,9 @@ use prometheus_client::registry::Registry;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use voice_access::signature::{Claim, Gatekeeper, NONCE_HEADER, SIGNATURE_HEADER, TIME_HEADER};
 
 use crate::{
-    auth::{Claim, Gatekeeper, NONCE_HEADER, SIGNATURE_HEADER, TIME_HEADER},
     call::{CallHandle, Question, now_ms},
     calls::{Calls, Contact, NoCall},
     meters::Meters,

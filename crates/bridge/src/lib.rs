@@ -10,11 +10,11 @@
 //! | `turns`: the flow's questions and their answers | `call`: one call |
 //! | `cutter`, `sentences`: where a reply is cut | `voice`: WAV files on S3 |
 //! | `floor`: what is said during a prompt | `sonic`: the connection to the server |
-//! | [`auth`]: who may ask | `http`, `calls`: all calls of a task |
+//! | `voice_access::signature`: who may ask | `http`, `calls`: all calls of a task |
 
-pub mod auth;
 mod call;
 mod calls;
+mod credential;
 mod cutter;
 mod floor;
 pub mod fragments;
@@ -38,14 +38,16 @@ use std::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use voice_aws::{KinesisPort, PollyPort, S3Store};
 
-use crate::{auth::Gatekeeper, calls::Calls, http::State, voice::Voice};
+use crate::{calls::Calls, http::State, voice::Voice};
 pub use crate::{
+    credential::ServerKey,
     cutter::CutConfig,
     floor::DuringPrompt,
     line::LineLimits,
     meters::Meters,
     settings::{APOLOGY, BridgeConfig, LONGEST_WAIT},
 };
+use voice_access::signature::Gatekeeper;
 
 /// A running bridge.
 pub struct Bridge {

@@ -21,7 +21,7 @@ use tokio_tungstenite::{
 };
 use voice_audio::pcm;
 
-use crate::{auth::ServerKey, meters::Meters, turns::Handover};
+use crate::{credential::ServerKey, meters::Meters, turns::Handover};
 
 /// Frames of the caller's voice that may wait, 64 ms each: what is said while a connection is
 /// opened again. When it is full the newest is dropped and counted, by the call.

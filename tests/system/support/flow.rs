@@ -1,14 +1,14 @@
 //! A contact flow of Amazon Connect: checked, and run against the bridge.
 //!
 //! [`problems`] knows what Connect would refuse and what would leave a caller in silence
-//! (connect-kvs.md §4); [`run`] goes from action to action as Connect does. The Lambda functions are
-//! played here: each is one signed request.
+//! (connect-kvs.md §4); [`run`] goes from action to action as Connect does. Its functions are the
+//! real binaries ([`Functions`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::contact::Phone;
+use super::{contact::Phone, functions::Functions};
 
 /// Limits of the language.
 const MOST_ACTIONS: usize = 250;
@@ -139,7 +139,12 @@ pub(crate) struct Story {
 }
 
 /// Runs a flow to its end. The caller says one of `lines` after each reply.
-pub(crate) async fn run(flow: &Value, phone: &mut Phone, lines: &[&str]) -> Story {
+pub(crate) async fn run(
+    flow: &Value,
+    phone: &mut Phone,
+    functions: &Functions,
+    lines: &[&str],
+) -> Story {
     let all = actions(flow);
     let mut story = Story::default();
     let (mut external, mut loops) = (Map::new(), BTreeMap::<String, u32>::new());
@@ -163,7 +168,9 @@ pub(crate) async fn run(flow: &Value, phone: &mut Phone, lines: &[&str]) -> Stor
                 {
                     event.insert(name.clone(), json!(value(text.as_str().expect("text"))));
                 }
-                match lambda(phone, &event).await {
+                let name = parameters["LambdaFunctionARN"].as_str().expect("a function");
+                let event = phone.event(&event, &story.attributes);
+                match functions.invoke(name, &event).await {
                     Some(answer) => {
                         external = answer;
                         ""
@@ -235,19 +242,4 @@ pub(crate) async fn run(flow: &Value, phone: &mut Phone, lines: &[&str]) -> Stor
         let next = targets(action).into_iter().find(|(_, name)| name == outcome);
         at = next.unwrap_or_else(|| panic!("{at} has no way on from {outcome:?}")).0;
     }
-}
-
-/// What the two Lambda functions do: one request, whose key follows from the answer before.
-async fn lambda(phone: &Phone, event: &Map<String, Value>) -> Option<Map<String, Value>> {
-    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (status, answer) = match text("op") {
-        "start" => phone.ask("/start", &phone.contact).await,
-        _ => {
-            let key = text("after").parse::<u64>().map_or(1, |before| before + 1);
-            let turn = json!({"sessionId": text("sessionId"), "turnKey": key.to_string(),
-                "owner": text("owner"), "contact": phone.contact});
-            phone.ask("/turn", &turn).await
-        }
-    };
-    (status == 200).then(|| answer.as_object().cloned()).flatten()
 }
