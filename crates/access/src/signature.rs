@@ -30,6 +30,10 @@ impl RequestKey {
     pub fn new(key: &str) -> Option<Self> {
         (key.len() >= 16).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes())))
     }
+
+    pub(crate) fn hmac(&self) -> &hmac::Key {
+        &self.0
+    }
 }
 
 impl std::fmt::Debug for RequestKey {

@@ -16,20 +16,22 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
 };
 use voice_audio::{Resampler, UtteranceConfig, UtteranceEvent, Utterances, utterance::Cause};
 use voice_aws::KinesisPort;
 
 use crate::{
-    cutter::{Cutter, LINE_HZ},
+    cutter::{Cutter, LINE_HZ, bytes_of},
     floor::Floor,
+    hush::Hush,
     line::{self, FromLine, LineConfig, LineEnd},
     meters::Meters,
+    resume::Point,
     sentences::Sentences,
     settings::CallSettings,
-    sonic::{self, FromSonic, SonicConfig, SonicEnd},
+    sonic::{self, FromSonic, Known, SonicConfig, SonicEnd},
     turns::{Answer, Asked, Ending, Intent, Turns},
     voice::{Piece, Voice},
 };
@@ -53,9 +55,18 @@ const SONIC_HZ: u32 = 16_000;
 /// What a call is asked.
 pub(crate) enum Question {
     /// What comes next?
-    Turn { key: String, wait: Duration, answer: oneshot::Sender<Answer> },
+    Turn { key: String, wait: Duration, answer: oneshot::Sender<Reply> },
     /// The call is over.
     End,
+    /// This task stops: another one goes on with the call.
+    Leave,
+}
+
+/// An answer, and where another task would go on after it.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) answer: Answer,
+    pub(crate) point: Option<Point>,
 }
 
 /// The way to a call.
@@ -95,7 +106,14 @@ struct Call {
     line: JoinHandle<()>,
     /// Ends by itself when it is let go of, so that the server hears of it.
     conversation: JoinHandle<()>,
+    /// What is known of the conversation, for whoever goes on with it.
+    known: watch::Receiver<Known>,
+    /// Bytes of the assistant's voice that came.
+    voice_bytes: u64,
+    /// The last message of which nothing is left to be done.
+    settled_seq: u64,
     upsampler: Resampler,
+    hush: Hush,
     utterances: Utterances,
     cutter: Cutter,
     sentences: Sentences,
@@ -103,7 +121,7 @@ struct Call {
     floor: Floor,
     voice: Voice,
     placing: JoinSet<(u64, Option<String>, Duration)>,
-    answering: HashMap<String, Vec<oneshot::Sender<Answer>>>,
+    answering: HashMap<String, Vec<oneshot::Sender<Reply>>>,
     /// The assistant's words that went with no piece yet.
     words: Words,
     /// When the reply in hand counts as over.
@@ -125,8 +143,10 @@ impl Call {
         let line = tokio::spawn(line::read(kinesis, line, line_out, meters.clone()));
         let (to_sonic, to_server) = mpsc::channel(sonic::UNSENT);
         let (sonic_out, from_sonic) = mpsc::channel(sonic::UNHEARD);
+        let settled_seq = sonic.point.as_ref().map_or(0, |point| point.seq);
+        let (tell, known) = watch::channel(Known::default());
         let conversation =
-            tokio::spawn(sonic::converse(sonic, to_server, sonic_out, meters.clone()));
+            tokio::spawn(sonic::converse(sonic, to_server, sonic_out, tell, meters.clone()));
         let floor = Floor::new(settings.during_prompt);
         let now = Instant::now();
         Some(Self {
@@ -138,7 +158,11 @@ impl Call {
             to_sonic: Some(to_sonic),
             line,
             conversation,
+            known,
+            voice_bytes: 0,
+            settled_seq,
             upsampler,
+            hush: Hush::default(),
             utterances: Utterances::new(UtteranceConfig::default()),
             cutter,
             sentences: Sentences::default(),
@@ -166,6 +190,12 @@ impl Call {
                     Some(Question::Turn { key, wait, answer }) => self.asked(key, wait, answer),
                     Some(Question::End) | None => {
                         self.cause = "ended_by_flow";
+                        break;
+                    }
+                    Some(Question::Leave) => {
+                        // Without a goodbye: the server keeps the call for whoever comes.
+                        self.conversation.abort();
+                        self.cause = "left";
                         break;
                     }
                 },
@@ -226,7 +256,9 @@ impl Call {
         self.flow_gone = now + wait + FLOW_GONE;
         match self.turns.ask(&key, now + wait) {
             // Whoever asked has gone if it cannot be sent.
-            Asked::Known(known) => drop(answer.send(known)),
+            Asked::Known(known) => {
+                let _ = answer.send(Reply { answer: known, point: self.point() });
+            }
             Asked::Waits(before) => {
                 self.answering.entry(key).or_default().push(answer);
                 if let Some((key, listen)) = before {
@@ -248,9 +280,26 @@ impl Call {
             Intent::End => self.cause = "completed",
             Intent::Continue | Intent::Listen => {}
         }
-        for waiting in self.answering.remove(key).unwrap_or_default() {
-            let _ = waiting.send(answer.clone());
+        if self.turns.is_settled() {
+            self.settled_seq = self.known.borrow().last_seq;
         }
+        let point = self.point();
+        for waiting in self.answering.remove(key).unwrap_or_default() {
+            let _ = waiting.send(Reply { answer: answer.clone(), point: point.clone() });
+        }
+    }
+
+    /// Where another task would go on: what the flow was given counts as heard, since Connect plays a
+    /// prompt to its end.
+    fn point(&self) -> Option<Point> {
+        let known = self.known.borrow();
+        let unheard = self.turns.unplayed_bytes() + self.cutter.in_hand_bytes();
+        Some(Point {
+            id: known.id.clone(),
+            token: known.token.clone()?,
+            seq: self.settled_seq,
+            bytes: known.before + self.voice_bytes.saturating_sub(unheard),
+        })
     }
 
     // The caller.
@@ -284,13 +333,18 @@ impl Call {
     /// Hands the caller's voice on; `end_ms` is when it ended, by the clock.
     fn caller(&mut self, samples: &[i16], end_ms: u64) {
         let wide = self.upsampler.push(samples);
+        let was_hushed = self.hush.is_on(self.utterances.position_ms());
         let events = self.utterances.push(&wide);
         let mut gated = Vec::new();
         for event in events {
             match event {
                 UtteranceEvent::Voice(voice) => gated.push(voice),
-                UtteranceEvent::Began { .. } => self.stopwatch.caller_speaks(),
+                UtteranceEvent::Began { .. } => {
+                    self.hush.caller_speaks();
+                    self.stopwatch.caller_speaks();
+                }
                 UtteranceEvent::Ended { offset_ms, cause, .. } => {
+                    self.hush.caller_done(offset_ms);
                     let ago = self.utterances.position_ms().saturating_sub(offset_ms);
                     if end_ms > 0 && cause != Cause::TooLong {
                         self.stopwatch.caller_done(end_ms.saturating_sub(ago));
@@ -298,9 +352,15 @@ impl Call {
                 }
             }
         }
-        match self.settings.gate {
-            true => gated.into_iter().for_each(|voice| self.send(voice)),
-            false => self.send(wide),
+        let hushed = was_hushed || self.hush.is_on(self.utterances.position_ms());
+        match (self.settings.gate, hushed) {
+            (false, false) => self.send(wide),
+            // What begins now begins with what was held back before it.
+            (true, _) | (_, true) if !gated.is_empty() => {
+                gated.into_iter().for_each(|voice| self.send(voice));
+            }
+            (true, _) => {}
+            (false, true) => self.send(vec![0; wide.len()]),
         }
     }
 
@@ -319,6 +379,8 @@ impl Call {
     fn said(&mut self, said: FromSonic) {
         match said {
             FromSonic::Voice(samples) => {
+                self.hush.assistant_speaks();
+                self.voice_bytes += samples.len() as u64 * 2;
                 if self.settings.polly {
                     return;
                 }
@@ -378,7 +440,11 @@ impl Call {
 
     fn piece(&mut self, piece: Piece) {
         self.stopwatch.cut(&self.meters);
-        let id = self.turns.piece(self.words.take());
+        let bytes = match &piece {
+            Piece::Samples(samples) => bytes_of(samples.len()),
+            Piece::Words(_) => 0,
+        };
+        let id = self.turns.piece(self.words.take(), bytes);
         let (voice, contact_id) = (self.voice.clone(), self.contact_id.clone());
         self.placing.spawn(async move {
             let (url, duration) = voice.place(&contact_id, id, piece).await;

@@ -9,7 +9,8 @@
 //! | [`fragments`]: whose voice, nothing doubled, nothing lost | `line`: one connection to Kinesis Video |
 //! | `turns`: the flow's questions and their answers | `call`: one call |
 //! | `cutter`, `sentences`: where a reply is cut | `voice`: WAV files on S3 |
-//! | `floor`: what is said during a prompt | `sonic`: the connection to the server |
+//! | `floor`, `hush`: what is said during a prompt, and what is not handed on | `sonic`: the connection to the server |
+//! | `resume`: where another task goes on | |
 //! | `voice_access::signature`: who may ask | `http`, `calls`: all calls of a task |
 
 mod call;
@@ -19,9 +20,11 @@ mod cutter;
 mod floor;
 pub mod fragments;
 mod http;
+mod hush;
 mod line;
 mod meters;
 pub mod mkv;
+mod resume;
 mod sentences;
 mod settings;
 mod sonic;
@@ -75,7 +78,8 @@ impl Bridge {
         };
         let store = S3Store::new(config.prompts.clone()).await;
         let voice = Voice { store, polly, meters: meters.clone() };
-        let gate = config.key.clone().map(|key| Mutex::new(Gatekeeper::new(key)));
+        let key = config.key.clone();
+        let gate = key.clone().map(|key| Mutex::new(Gatekeeper::new(key)));
         let longest_wait = config.longest_wait;
         let calls = Calls::new(config, kinesis, voice, meters.clone());
         let state = Arc::new(State {
@@ -83,6 +87,7 @@ impl Bridge {
             registry: meters.registry(),
             meters: meters.clone(),
             gate,
+            key,
             owner,
             longest_wait,
         });

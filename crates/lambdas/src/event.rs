@@ -105,6 +105,8 @@ pub struct Turn {
     /// The key of the turn before: an answer that is not the bridge's repeats it, so that the next
     /// event asks for the same turn.
     pub after: String,
+    /// Where another task would go on; the bridge has sealed it.
+    pub resume: Option<String>,
     /// With it another task can take the call over; absent once streaming has stopped.
     pub contact: Option<Value>,
 }
@@ -166,7 +168,14 @@ impl Event {
         let after = said("after").unwrap_or_default();
         // `start` is the key of the greeting; the turns are counted from 1.
         let key = after.parse::<u64>().map_or(1, |before| before.saturating_add(1)).to_string();
-        Ok(Turn { session_id, owner: said("owner"), key, after, contact: self.call().ok() })
+        Ok(Turn {
+            session_id,
+            owner: said("owner"),
+            key,
+            after,
+            resume: said("resume"),
+            contact: self.call().ok(),
+        })
     }
 }
 

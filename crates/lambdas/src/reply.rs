@@ -14,10 +14,11 @@ pub const MOST_BYTES: usize = 32_000;
 pub type Reply = BTreeMap<String, String>;
 
 /// Keys that a flow refers to.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "sessionId",
     "owner",
     "turnKey",
+    "resume",
     "intent",
     "responseAudioUrl",
     "responseText",
@@ -59,10 +60,11 @@ pub fn apology(session_id: &str, turn_key: &str, words: &str, reason: &str) -> R
 }
 
 /// The flow is told to ask again, and names no owner then: another task takes the call over.
-pub fn ask_elsewhere(session_id: &str, turn_key: &str) -> Reply {
+pub fn ask_elsewhere(session_id: &str, turn_key: &str, resume: &str) -> Reply {
     let mut reply = Reply::from([
         ("sessionId".to_owned(), session_id.to_owned()),
         ("turnKey".to_owned(), turn_key.to_owned()),
+        ("resume".to_owned(), resume.to_owned()),
         ("intent".to_owned(), "listen".to_owned()),
         ("more".to_owned(), "false".to_owned()),
     ]);

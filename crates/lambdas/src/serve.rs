@@ -99,7 +99,8 @@ impl Asker {
                     session = session_id,
                     "the owner is silent; another task comes next"
                 );
-                reply::ask_elsewhere(session_id, after)
+                let resume = question.body["resume"].as_str().unwrap_or_default();
+                reply::ask_elsewhere(session_id, after, resume)
             }
             Err(GaveUp::Because(why)) => {
                 tracing::error!(session = session_id, why, "the caller goes to a human");
@@ -137,7 +138,7 @@ impl Asker {
                 Question {
                     path: "/turn",
                     body: json!({"sessionId": turn.session_id, "turnKey": turn.key,
-                        "owner": turn.owner, "contact": turn.contact}),
+                        "owner": turn.owner, "contact": turn.contact, "resume": turn.resume}),
                     can_adopt: turn.contact.is_some(),
                     owner: turn.owner.filter(|owner| is_url(owner)),
                     session_id: turn.session_id,

@@ -25,6 +25,8 @@ pub(crate) struct Phone {
     pub(crate) store: Store,
     pub(crate) line: Line,
     pub(crate) contact: Value,
+    /// Whether it is a time at which humans work.
+    pub(crate) agents_are_there: bool,
     /// What the flow was answered, in order.
     pub(crate) answers: Vec<Value>,
     address: String,
@@ -92,7 +94,8 @@ impl Phone {
             "language": "en-US",
         });
         let address = bridge.addr().to_string();
-        Self { store, line, contact, answers: Vec::new(), address, turns: 0 }
+        let agents_are_there = false;
+        Self { store, line, contact, agents_are_there, answers: Vec::new(), address, turns: 0 }
     }
 
     /// The flow goes to another bridge.

@@ -17,7 +17,8 @@ const LONGEST_ID: usize = 50;
 const NOT_IN_IDS: &str = "%:(\\/)=$,;[]{}";
 
 /// Errors that an action of a type has to lead on from.
-const REQUIRED: [(&str, &[&str]); 9] = [
+const REQUIRED: [(&str, &[&str]); 10] = [
+    ("CheckHoursOfOperation", &["NoMatchingError"]),
     ("UpdateContactMediaStreamingBehavior", &["NoMatchingError"]),
     ("InvokeLambdaFunction", &["NoMatchingError"]),
     ("MessageParticipant", &["NoMatchingError"]),
@@ -92,6 +93,10 @@ pub(crate) fn problems(flow: &Value) -> Vec<String> {
             leads.iter().map(|(_, name)| name.as_str()).filter(|name| !name.is_empty()).collect();
         if kind == "Loop" && conditions != BTreeSet::from(["ContinueLooping", "DoneLooping"]) {
             found.push(format!("{id} needs ContinueLooping and DoneLooping"));
+        }
+        let hours = BTreeSet::from(["True", "False", "NoMatchingError"]);
+        if kind == "CheckHoursOfOperation" && conditions != hours {
+            found.push(format!("{id} needs True and False, and nothing else"));
         }
         if kind == "MessageParticipant" {
             let kinds = ["PromptId", "Text", "SSML", "Media"];
@@ -221,6 +226,10 @@ pub(crate) async fn run(
                     "ContinueLooping"
                 }
             }
+            "CheckHoursOfOperation" => match phone.agents_are_there {
+                true => "True",
+                false => "False",
+            },
             "UpdateContactAttributes" => {
                 for (name, text) in parameters["Attributes"].as_object().expect("attributes") {
                     let text = value(text.as_str().expect("text"));

@@ -40,7 +40,8 @@ fn event(parameters: Value) -> Value {
 }
 
 fn turn(owner: &str) -> Value {
-    event(json!({"op": "turn", "sessionId": "connect-c-1", "owner": owner, "after": "4"}))
+    event(json!({"op": "turn", "sessionId": "connect-c-1", "owner": owner, "after": "4",
+        "resume": "sealed"}))
 }
 
 /// What leads a caller to a human with words of our own.
@@ -123,6 +124,7 @@ async fn a_turn_is_asked_of_its_owner_and_at_another_when_the_owner_is_gone() {
     assert_eq!(asked.len(), 1);
     assert_eq!((&asked[0].body["adopt"], &asked[0].body["turnKey"]), (&json!(true), &json!("5")));
     assert_eq!(asked[0].body["owner"], json!(gone));
+    assert_eq!(asked[0].body["resume"], "sealed", "where the other goes on");
     assert_eq!(asked[0].body["contact"]["contactId"], "c-1", "with it the call is taken over");
 }
 
@@ -153,6 +155,7 @@ async fn an_owner_that_is_silent_costs_one_round_and_not_the_call() {
     let answer = turns.invoke(&turn(&owner.url())).await.expect("an answer");
     let told = |name: &str| answer[name].as_str().unwrap_or_default();
     assert_eq!((told("intent"), told("owner"), told("turnKey")), ("listen", "", "4"));
+    assert_eq!(told("resume"), "sealed");
     // The flow asks again, for the same turn, and somebody else answers.
     let answer = turns.invoke(&turn("")).await.expect("an answer");
     assert_eq!(
