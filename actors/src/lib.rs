@@ -23,7 +23,7 @@ pub mod engine;
 pub mod loudness;
 pub mod mailbox;
 pub mod pace;
-mod policy;
+pub mod policy;
 pub mod registry;
 pub mod sonic;
 pub mod supervise;

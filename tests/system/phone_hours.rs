@@ -215,8 +215,8 @@ async fn a_noisy_line_is_hushed_when_the_model_does_not_find_the_end_of_a_turn()
     let (_house, bench, store) = bench(|_, emulator| {
         // A model that waits for the end of a turn longer than anybody would.
         let never = Duration::from_secs(60);
-        let endpointing = EndpointingPauses { high: never, medium: never, low: never };
-        emulator.clocks = Clocks { endpointing, ..Clocks::default() };
+        let pause = EndpointingPauses { high: never, medium: never, low: never };
+        emulator.clocks = Clocks { pause, ..Clocks::default() };
         emulator.record.audio_bytes = usize::MAX;
     })
     .await;

@@ -250,7 +250,7 @@ impl Call {
 
     // The flow.
 
-    fn asked(&mut self, key: String, wait: Duration, answer: oneshot::Sender<Answer>) {
+    fn asked(&mut self, key: String, wait: Duration, answer: oneshot::Sender<Reply>) {
         let now = Instant::now();
         self.floor.asked(now_ms());
         self.flow_gone = now + wait + FLOW_GONE;
@@ -347,7 +347,7 @@ impl Call {
                     self.hush.caller_done(offset_ms);
                     let ago = self.utterances.position_ms().saturating_sub(offset_ms);
                     if end_ms > 0 && cause != Cause::TooLong {
-                        self.stopwatch.caller_done(end_ms.saturating_sub(ago));
+                        self.stopwatch.caller_done(end_ms.saturating_sub(ago), &self.meters);
                     }
                 }
             }
@@ -416,6 +416,7 @@ impl Call {
                 self.reply_over = None;
             }
             FromSonic::TurnEnded => {}
+            FromSonic::Model(own) => self.meters.stage("model", own),
             FromSonic::Transfer(handover) => self.end(Ending::Transfer(handover)),
             FromSonic::Over(SonicEnd::Ended(reason)) => {
                 tracing::info!(contact = self.contact_id, reason, "the server ends the call");
@@ -509,8 +510,10 @@ fn append(text: &mut String, words: &str) {
     text.push_str(words);
 }
 
-/// How long a caller waits, stage by stage, from the end of his speech. Only the first piece of an
-/// answer counts.
+/// How long a caller waits, stage by stage, from the end of his speech: `heard` (the line, and our ear
+/// is sure of it), `voice` (the first of the assistant's voice is here), `cut` (the first piece is
+/// whole, at 8 kHz), `placed` (it is on S3), `answered` (the flow has it). Only the first piece of an
+/// answer counts. Beside them `model`: what the server says of its part of `voice`.
 #[derive(Debug, Default)]
 struct Stopwatch {
     /// When the caller had spoken, in milliseconds since 1970.
@@ -523,24 +526,25 @@ impl Stopwatch {
         *self = Self::default();
     }
 
-    fn caller_done(&mut self, at_ms: u64) {
+    fn caller_done(&mut self, at_ms: u64, meters: &Meters) {
         *self = Self { done: Some(at_ms), stage: 0 };
+        self.reach(1, "heard", meters);
     }
 
     fn first_voice(&mut self, meters: &Meters) {
-        self.reach(1, "voice", meters);
+        self.reach(2, "voice", meters);
     }
 
     fn cut(&mut self, meters: &Meters) {
-        self.reach(2, "cut", meters);
+        self.reach(3, "cut", meters);
     }
 
     fn placed(&mut self, meters: &Meters) {
-        self.reach(3, "placed", meters);
+        self.reach(4, "placed", meters);
     }
 
     fn answered(&mut self, meters: &Meters) {
-        self.reach(4, "answered", meters);
+        self.reach(5, "answered", meters);
         self.done = None;
     }
 

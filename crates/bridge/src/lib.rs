@@ -33,12 +33,16 @@ mod voice;
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    sync::oneshot,
+    task::JoinHandle,
+};
 use voice_aws::{KinesisPort, PollyPort, S3Store};
 
 use crate::{calls::Calls, http::State, voice::Voice};
@@ -69,7 +73,10 @@ impl Bridge {
     pub async fn start(config: BridgeConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let owner = config.advertise.clone().unwrap_or_else(|| format!("http://{}", at(address)));
+        let owner = match &config.advertise {
+            Some(owner) => owner.clone(),
+            None => format!("http://{}", at(address, &config.server).await),
+        };
         let meters = Meters::default();
         let kinesis = KinesisPort::new(config.kinesis.clone()).await;
         let polly = match &config.polly {
@@ -116,10 +123,35 @@ impl Bridge {
     }
 }
 
-/// Where this machine reaches an address that may be no place.
-fn at(mut address: SocketAddr) -> SocketAddr {
+/// Where others reach an address that may be every place: from where this machine reaches the server,
+/// which is in the same network.
+async fn at(mut address: SocketAddr, server: &str) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
+        let own = own_address(server).await.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        address.set_ip(own);
     }
     address
+}
+
+/// Our side of a way there. Nothing is sent: a datagram socket that is connected only looks it up.
+async fn own_address(url: &str) -> Option<IpAddr> {
+    let uri: ::http::Uri = url.parse().ok()?;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await.ok()?;
+    socket.connect((uri.host()?, uri.port_u16().unwrap_or(80))).await.ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bridge_that_listens_everywhere_is_where_it_reaches_the_server_from() {
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], 8081));
+        let here = SocketAddr::from(([127, 0, 0, 1], 8081));
+        assert_eq!(at(everywhere, "ws://127.0.0.1:8080/sonic").await, here);
+        assert_eq!(at(everywhere, "nowhere").await, here);
+        let told = SocketAddr::from(([10, 0, 0, 7], 8081));
+        assert_eq!(at(told, "ws://127.0.0.1:8080/sonic").await, told);
+    }
 }
