@@ -43,6 +43,9 @@ interface FunctionsProps {
   key: EncryptionKey;
 }
 
+const policyOf = (role: iam.Role) =>
+  role.node.findChild("DefaultPolicy").node.defaultChild as iam.CfnPolicy;
+
 /** Functions, roles, and the instance's leave to invoke them. */
 export class PhoneFunctions extends Construct {
   constructor(scope: Construct, id: string, { given, network, key }: FunctionsProps) {
@@ -88,7 +91,8 @@ export class PhoneFunctions extends Construct {
           },
         },
       });
-      code.node.addDependency(role);
+      // Lambda looks for the right to a place in the VPC when it makes the function.
+      code.addResourceDependency(policyOf(role));
       // Both keys: not for another account's instance, and not for another instance of ours.
       new lambda.CfnPermission(this, `${name}Invoke`, {
         action: "lambda:InvokeFunction",
