@@ -97,7 +97,11 @@ async fn after_hours_the_assistant_answers_and_in_hours_a_human_does() {
     assert_eq!((story.end.as_str(), story.steps.len()), ("queue", 4), "{story:?}");
     assert_eq!(bridge.meters().active_calls.get(), 0, "nobody asks the assistant");
     phone.agents_are_there = false;
-    let lines = ["I would like to speak to a human now."];
+    let lines = [
+        "Would you tell me a story, please?",
+        "How much money do I have in my account?",
+        "I would like to speak to a human now.",
+    ];
     let story = run(&after_hours(), &mut phone, &functions, &lines).await;
     assert_eq!(story.end, "hung up", "{story:?}");
     assert_eq!(story.attributes["handoverReason"], "A disputed charge", "it stays on the contact");

@@ -10,9 +10,19 @@ use voice_emulator::{Clocks, EndpointingPauses};
 use voice_s2s::config::ServerConfig;
 
 use crate::{
-    phone::{bench, bridge, finish},
+    phone::{bench, bench_of, bridge, finish},
     support::{Bench, Caller, contact::Phone, contact::polly, eventually, heavy},
 };
+
+/// A model that tells stories, for as long as somebody wants them.
+const STORIES: &str = r#"{
+  "name": "stories",
+  "start": "open",
+  "otherwise": [{ "say": "Once upon a time there was a bank, and it was in a small town." }],
+  "states": { "open": { "turns": [
+    { "when": { "greeting": true }, "do": [{ "say": "Welcome to Meridian Bank." }] }
+  ] } }
+}"#;
 
 /// How much faster than real time the hour passes.
 const RATE: f64 = 30.0;
@@ -53,7 +63,7 @@ fn scaled(config: &mut ServerConfig) {
 #[actix_web::test]
 async fn an_hour_on_the_phone_loses_nothing_and_every_question_is_answered() {
     let _core = heavy().await;
-    let (_house, bench, store) = bench(|config, emulator| {
+    let (_house, bench, store) = bench_of(STORIES, |config, emulator| {
         scaled(config);
         emulator.clocks = Clocks { scale: RATE, ..Clocks::default() };
     })
@@ -138,8 +148,8 @@ async fn a_conversation_that_the_server_has_given_up_begins_anew() {
     let first = bridge(&bench, &store, |_| ()).await;
     let second = bridge(&bench, &store, |_| ()).await;
     let mut phone = Phone::dial(&bench, store, &first);
-    let last = phone.start().await;
-    phone.reply().await;
+    greeted(&mut phone).await;
+    let last = phone.answers.last().cloned().expect("an answer");
     assert_eq!(first.stop(Duration::ZERO).await, 1);
     let parked = bench.meters();
     eventually("the call is over", || parked.active_calls.get() == 0).await;

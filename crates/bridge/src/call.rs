@@ -11,7 +11,7 @@
 //! ```
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,6 +19,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
 };
+use voice_access::signature::RequestKey;
 use voice_audio::{Resampler, UtteranceConfig, UtteranceEvent, Utterances, utterance::Cause};
 use voice_aws::KinesisPort;
 
@@ -32,7 +33,7 @@ use crate::{
     sentences::Sentences,
     settings::CallSettings,
     sonic::{self, FromSonic, Known, SonicConfig, SonicEnd},
-    turns::{Answer, Asked, Ending, Intent, Turns},
+    turns::{Answer, Asked, Ending, Intent, KEPT, Turns},
     voice::{Piece, Voice},
 };
 
@@ -62,11 +63,11 @@ pub(crate) enum Question {
     Leave,
 }
 
-/// An answer, and where another task would go on after it.
+/// An answer, and where another task would go on after it, sealed.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) answer: Answer,
-    pub(crate) point: Option<Point>,
+    pub(crate) resume: String,
 }
 
 /// The way to a call.
@@ -83,6 +84,8 @@ pub(crate) struct CallParts {
     pub(crate) sonic: SonicConfig,
     pub(crate) kinesis: KinesisPort,
     pub(crate) voice: Voice,
+    /// Seals where another task would go on.
+    pub(crate) key: Option<RequestKey>,
     pub(crate) meters: Meters,
 }
 
@@ -108,6 +111,10 @@ struct Call {
     conversation: JoinHandle<()>,
     /// What is known of the conversation, for whoever goes on with it.
     known: watch::Receiver<Known>,
+    key: Option<RequestKey>,
+    session_id: String,
+    /// What went with the answers that are kept, by their keys.
+    sealed: VecDeque<(String, String)>,
     /// Bytes of the assistant's voice that came.
     voice_bytes: u64,
     /// The last message of which nothing is left to be done.
@@ -136,7 +143,8 @@ struct Call {
 
 impl Call {
     fn new(parts: CallParts, questions: mpsc::Receiver<Question>) -> Option<Self> {
-        let CallParts { contact_id, settings, line, sonic, kinesis, voice, meters } = parts;
+        let CallParts { contact_id, settings, line, sonic, kinesis, voice, key, meters } = parts;
+        let session_id = sonic.session_id.clone();
         let upsampler = Resampler::new(LINE_HZ, SONIC_HZ).ok()?;
         let cutter = Cutter::new(settings.cut)?;
         let (line_out, from_line) = mpsc::channel(line::WAITING);
@@ -159,6 +167,9 @@ impl Call {
             line,
             conversation,
             known,
+            key,
+            session_id,
+            sealed: VecDeque::new(),
             voice_bytes: 0,
             settled_seq,
             upsampler,
@@ -257,7 +268,9 @@ impl Call {
         match self.turns.ask(&key, now + wait) {
             // Whoever asked has gone if it cannot be sent.
             Asked::Known(known) => {
-                let _ = answer.send(Reply { answer: known, point: self.point() });
+                let resume = self.sealed.iter().find(|(of, _)| *of == key);
+                let resume = resume.map_or_else(String::new, |(_, sealed)| sealed.clone());
+                let _ = answer.send(Reply { answer: known, resume });
             }
             Asked::Waits(before) => {
                 self.answering.entry(key).or_default().push(answer);
@@ -284,8 +297,14 @@ impl Call {
             self.settled_seq = self.known.borrow().last_seq;
         }
         let point = self.point();
+        let sealed = point.and_then(|point| point.seal(self.key.as_ref(), &self.session_id));
+        let resume = sealed.unwrap_or_default();
+        self.sealed.push_back((key.to_owned(), resume.clone()));
+        if self.sealed.len() > KEPT {
+            self.sealed.pop_front();
+        }
         for waiting in self.answering.remove(key).unwrap_or_default() {
-            let _ = waiting.send(Reply { answer: answer.clone(), point: point.clone() });
+            let _ = waiting.send(Reply { answer: answer.clone(), resume: resume.clone() });
         }
     }
 

@@ -242,6 +242,7 @@ impl Calls {
             },
             kinesis: self.0.kinesis.clone(),
             voice: self.0.voice.clone(),
+            key: config.key.clone(),
             meters: self.0.meters.clone(),
         }
     }

@@ -303,14 +303,13 @@ async fn question(
 
 /// An answer as Connect takes it: one level, text alone.
 fn flat(state: &State, session_id: &str, key: &str, reply: Reply) -> Map<String, Value> {
-    let Reply { answer, point } = reply;
-    let resume = point.and_then(|point| point.seal(state.key.as_ref(), session_id));
+    let Reply { answer, resume } = reply;
     let mut flat = Map::new();
     let mut put = |name: &str, value: String| flat.insert(name.to_owned(), Value::String(value));
     put("sessionId", session_id.to_owned());
     put("owner", state.owner.clone());
     put("turnKey", key.to_owned());
-    put("resume", resume.unwrap_or_default());
+    put("resume", resume);
     put("intent", answer.intent.name().to_owned());
     put("responseAudioUrl", answer.url.unwrap_or_default());
     put("responseText", answer.text);

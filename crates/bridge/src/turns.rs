@@ -19,7 +19,7 @@ use std::{
 };
 
 /// Answers that are kept for whoever asks again.
-const KEPT: usize = 8;
+pub(crate) const KEPT: usize = 8;
 
 /// What the flow does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
