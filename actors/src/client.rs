@@ -36,6 +36,7 @@ use crate::{
     clock::Clock,
     engine::EngineConfig,
     mailbox::{Offered, Outbox, Queued, control},
+    pace::Pace,
     sonic::CallerAudio,
     supervise::answer_probes,
 };
@@ -442,6 +443,16 @@ impl Handler<Queued<Playback>> for ClientActor {
             Some(Playback::Flush { epoch, unheard_only }) => self.flush(epoch, unheard_only, ctx),
             None => {}
         }
+    }
+}
+
+impl Handler<Pace> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, pace: Pace, ctx: &mut Self::Context) {
+        self.playout.set_lead(pace.lead);
+        self.replay.set_lead(pace.lead);
+        self.pump(ctx);
     }
 }
 

@@ -29,6 +29,7 @@ mod monitor;
 mod pages;
 mod phone;
 mod phone_flow;
+mod phone_hours;
 mod protection;
 mod recording;
 mod reload;

@@ -101,6 +101,7 @@ impl CallActor {
         let news = settings.about != self.settings.about && self.phase != Phase::Configuring;
         let changes_stream = settings.session != self.settings.session;
         self.settings = settings;
+        control(&to(&self.client), self.settings.pace);
         if news {
             self.note_settings();
             self.follow_recording();

@@ -59,6 +59,11 @@ impl Playout {
         }
     }
 
+    /// From now on audio is released so far ahead. What was released already stays so.
+    pub fn set_lead(&mut self, lead: Duration) {
+        self.lead = lead;
+    }
+
     /// Takes audio of one epoch.
     pub fn push(&mut self, epoch: Epoch, chunk: AudioChunk) -> Pushed {
         if epoch < self.epoch {
@@ -240,6 +245,37 @@ mod tests {
         assert_eq!(release_all(&mut playout, now), Duration::from_millis(160));
         playout.push(second, speech(1_000));
         assert!(playout.flush(second.next()) > Duration::ZERO);
+    }
+
+    #[test]
+    fn a_client_that_collects_sentences_gets_them_at_once_and_a_barge_in_takes_back_the_rest() {
+        let (mut playout, start) = (playout(), Instant::now());
+        playout.set_lead(Duration::from_secs(2));
+        playout.push(Epoch::default(), speech(5_000));
+        assert_eq!(release_all(&mut playout, start), Duration::from_secs(2) + FRAME);
+        // What has been heard is reckoned as before: from the first frame on, at the pace of speech.
+        let end = start + Duration::from_secs(5);
+        assert_eq!(playout.heard_by(start), Some(end));
+        let later = start + Duration::from_secs(1);
+        assert_eq!(release_all(&mut playout, later), Duration::from_secs(1));
+        assert_eq!(playout.heard_by(later), Some(end));
+        let taken_back = playout.flush(Epoch::default().next());
+        assert_eq!(taken_back, Duration::from_millis(1_960), "3.04 s are with the client");
+        assert_eq!(playout.heard_by(later), None);
+    }
+
+    #[test]
+    fn a_lead_that_shrinks_holds_back_what_is_not_due_any_more() {
+        let (mut playout, start) = (playout(), Instant::now());
+        playout.set_lead(Duration::from_secs(1));
+        playout.push(Epoch::default(), speech(3_000));
+        release_all(&mut playout, start);
+        playout.set_lead(LEAD);
+        assert_eq!(playout.release(start), None);
+        assert_eq!(
+            playout.next_release(start),
+            Some(start + Duration::from_secs(1) + FRAME - LEAD)
+        );
     }
 
     #[test]

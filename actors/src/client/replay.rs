@@ -11,7 +11,8 @@ use voice_call::AudioChunk;
 const MESSAGES: usize = 512;
 /// Bytes of messages that are kept.
 const MESSAGE_BYTES: usize = 512 * 1024;
-/// Audio that is kept after it was sent: what the network and the client may hold of it.
+/// Audio that is kept after it was sent, besides what is sent ahead: what the network and the client
+/// may hold of it.
 const AUDIO: Duration = Duration::from_secs(5);
 
 /// What is kept of one call.
@@ -25,12 +26,19 @@ pub struct Replay {
     sent: u64,
     audio: VecDeque<AudioChunk>,
     kept: Duration,
+    /// How far ahead of real time audio is sent.
+    lead: Duration,
 }
 
 impl Replay {
     /// Goes on counting where another task was.
     pub fn after(last: u64, sent: u64) -> Self {
         Self { last, sent, ..Self::default() }
+    }
+
+    /// Audio is sent so far ahead from now on.
+    pub fn set_lead(&mut self, lead: Duration) {
+        self.lead = lead;
     }
 
     /// Numbers a message, which is a JSON object, and keeps it. Returns it with its number.
@@ -59,7 +67,7 @@ impl Replay {
         self.sent += frame.bytes().len() as u64;
         self.kept += frame.duration();
         self.audio.push_back(frame.clone());
-        while self.kept > AUDIO {
+        while self.kept > AUDIO + self.lead {
             let Some(oldest) = self.audio.pop_front() else { break };
             self.kept = self.kept.saturating_sub(oldest.duration());
         }
@@ -131,6 +139,16 @@ mod tests {
         let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(100_000));
         (0..10).for_each(|_| drop(replay.message(&long)));
         assert!(replay.message_bytes <= MESSAGE_BYTES);
+    }
+
+    #[test]
+    fn what_is_sent_further_ahead_is_kept_for_longer() {
+        for (lead, kept) in [(0, 5_000), (10, 15_000)] {
+            let mut replay = Replay::default();
+            replay.set_lead(Duration::from_secs(lead));
+            (0..1_000).for_each(|_| replay.audio(&frame(40)));
+            assert_eq!(bytes(&replay.take_unheard(0)), kept * 48);
+        }
     }
 
     #[test]
