@@ -459,10 +459,10 @@ impl Handler<Queued<Playback>> for ClientActor {
 impl Handler<Pace> for ClientActor {
     type Result = ();
 
-    fn handle(&mut self, pace: Pace, ctx: &mut Self::Context) {
+    fn handle(&mut self, pace: Pace, _: &mut Self::Context) {
         self.playout.set_lead(pace.lead);
         self.replay.set_lead(pace.lead);
-        self.pump(ctx);
+        self.pump();
     }
 }
 
