@@ -20,8 +20,9 @@ const STORIES: &str = r#"{
   "start": "open",
   "otherwise": [{ "say": "Once upon a time there was a bank, and it was in a small town." }],
   "states": { "open": { "turns": [
-    { "when": { "greeting": true }, "do": [{ "say": "Welcome to Meridian Bank." }] }
-  ] } }
+    { "when": { "greeting": true }, "do": [{ "say": "Welcome to Meridian Bank." }] },
+    { "when": { "results": "look_up" }, "do": [{ "say": "Nobody asks for this." }], "goto": "over" }
+  ] }, "over": { "end": true } }
 }"#;
 
 /// How much faster than real time the hour passes.
