@@ -249,8 +249,8 @@ impl FromStr for Interval {
     }
 }
 
-/// Calls that a core is asked to hold unless it is told otherwise: about a third of the CPU that
-/// they take, so that a burst of work delays nobody.
+/// Calls that a core is asked to hold unless it is told otherwise: as measured they take two thirds
+/// to four fifths of it (docs/PERFORMANCE.md), so that a burst of work delays nobody.
 const CALLS_PER_CORE: usize = 200;
 
 fn cores() -> usize {

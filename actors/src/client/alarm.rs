@@ -5,7 +5,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context as Poller, Poll},
+    task::{Context as Poller, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Alarm {
     /// Absent until the actor runs.
     sleep: Option<Pin<Box<Sleep>>>,
     set: bool,
+    /// Of the actor: an alarm that was not set is not listened to.
+    waker: Option<Waker>,
 }
 
 impl Alarm {
@@ -31,11 +33,14 @@ impl Alarm {
 
     /// Lets it ring at `at` and not before, or never.
     pub(super) fn set(&mut self, at: Option<Instant>) {
-        self.set = at.is_some();
+        let was_set = std::mem::replace(&mut self.set, at.is_some());
         if let (Some(at), Some(sleep)) = (at, &mut self.sleep) {
             let at = tokio::time::Instant::from_std(at);
             if sleep.deadline() != at {
                 sleep.as_mut().reset(at);
+            }
+            if !was_set && let Some(waker) = self.waker.take() {
+                waker.wake();
             }
         }
     }
@@ -43,7 +48,10 @@ impl Alarm {
     fn poll(&mut self, poller: &mut Poller<'_>) -> Poll<()> {
         match &mut self.sleep {
             Some(sleep) if self.set => sleep.as_mut().poll(poller),
-            _ => Poll::Pending,
+            _ => {
+                self.waker = Some(poller.waker().clone());
+                Poll::Pending
+            }
         }
     }
 }

@@ -85,18 +85,20 @@ fn foretold(order: u8, before: i32, last: i32) -> i32 {
     }
 }
 
+/// Loops of a fixed length over one kind of residual each: those the compiler does many at a time.
 fn pack_block(line: &[i32; BLOCK + 2], count: usize, out: &mut Vec<u8>) {
     let zigzag = |residual: i32| ((residual << 1) ^ (residual >> 31)) as u32;
     let mut residuals = [[0_u32; BLOCK]; 3];
-    let mut all = [0_u32; 3];
-    for at in 0..count {
-        let (before, last, sample) = (line[at], line[at + 1], line[at + 2]);
-        let of = [zigzag(sample), zigzag(sample - last), zigzag(sample - 2 * last + before)];
-        for order in 0..3 {
-            residuals[order][at] = of[order];
-            all[order] |= of[order];
-        }
+    for at in 0..BLOCK {
+        residuals[0][at] = zigzag(line[at + 2]);
     }
+    for at in 0..BLOCK {
+        residuals[1][at] = zigzag(line[at + 2] - line[at + 1]);
+    }
+    for at in 0..BLOCK {
+        residuals[2][at] = zigzag(line[at + 2] - 2 * line[at + 1] + line[at]);
+    }
+    let all = residuals.map(|of| of[..count].iter().fold(0, |bits, residual| bits | residual));
     let widths = all.map(|bits| u32::BITS - bits.leading_zeros());
     let order = (0..3).min_by_key(|order| widths[*order]).unwrap_or(0);
     let width = widths[order];

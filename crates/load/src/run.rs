@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use voice_emulator::voice::{Accent, synthesize};
 
@@ -80,6 +80,9 @@ pub fn run(plan: Plan) -> Result<Report> {
         seen.add(worker.join().map_err(|_| anyhow!("a thread of callers panicked"))??);
     }
     let report = report(&plan, &timeline, &board, &watched, &seen);
+    if report.started_calls == 0 {
+        bail!("no call began: {}", report.refused_because.as_deref().unwrap_or("no reason given"));
+    }
     plan.limits.judge(&Circumstances {
         jitter: Duration::from_secs_f64(report.pacing.p99_ms / 1e3),
         others: report.others_share,

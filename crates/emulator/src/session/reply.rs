@@ -1,8 +1,7 @@
 //! Output events in the shapes of `nova-sonic.md` §3.1. No decisions: `conversation` and `echo`
 //! say what is sent when.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -219,7 +218,7 @@ impl AudioBlock {
         let base64 = pcm.len().div_ceil(3) * 4;
         let mut event = String::with_capacity(self.head.len() + base64 + self.tail.len());
         event.push_str(&self.head);
-        STANDARD.encode_string(pcm, &mut event);
+        STANDARD.encode_append(pcm, &mut event);
         event.push_str(&self.tail);
         Bytes::from(event)
     }

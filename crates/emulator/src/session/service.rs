@@ -6,8 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 
 use super::clocks::Patience;
 use super::conversation::{Act, Conversation};
@@ -179,7 +178,7 @@ impl Service {
     fn hear_to_no_effect(&mut self, json: &[u8]) {
         if let Ok(ClientEvent::AudioInput(data)) = ClientEvent::parse(json) {
             self.audio.scratch.clear();
-            if STANDARD.decode_vec(&*data.content, &mut self.audio.scratch).is_ok() {
+            if STANDARD.decode_append(&*data.content, &mut self.audio.scratch).is_ok() {
                 self.record.audio(&self.audio.scratch);
             }
         }
@@ -334,7 +333,9 @@ impl Service {
 
     fn audio(&mut self, now: Duration, base64: &str) -> Result<(), Violation> {
         self.audio.scratch.clear();
-        STANDARD.decode_vec(base64, &mut self.audio.scratch).map_err(|_| Violation::Unparsable)?;
+        STANDARD
+            .decode_append(base64, &mut self.audio.scratch)
+            .map_err(|_| Violation::Unparsable)?;
         let pcm = &self.audio.scratch;
         self.audio.fresh = self.audio.fresh.saturating_add(pcm.len());
         self.audio.heard = self.audio.heard.saturating_add(pcm.len());
