@@ -1,6 +1,8 @@
 //! Both functions as Lambda runs them: real events and bad ones, and a bridge that fails in every
 //! way it can.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
+
 #[path = "../../../../tests/system/support/runtime_api.rs"]
 mod runtime_api;
 
