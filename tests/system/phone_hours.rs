@@ -18,10 +18,11 @@ use crate::{
 const STORIES: &str = r#"{
   "name": "stories",
   "start": "open",
-  "otherwise": [{ "say": "Once upon a time there was a bank, and it was in a small town." }],
   "states": { "open": { "turns": [
     { "when": { "greeting": true }, "do": [{ "say": "Welcome to Meridian Bank." }] },
-    { "when": { "results": "look_up" }, "do": [{ "say": "Nobody asks for this." }], "goto": "over" }
+    { "when": { "text": "enough" }, "do": [{ "say": "Good." }], "goto": "over", "unheard": false },
+    { "when": { "any": true },
+      "do": [{ "say": "Once upon a time there was a bank, and it was in a small town." }] }
   ] }, "over": { "end": true } }
 }"#;
 
