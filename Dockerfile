@@ -2,6 +2,7 @@
 #
 # Build: docker build -t voice-s2s .            both kinds of processor: deploy/push
 # Run against AWS: docker run -p 8080:8080 -e API_KEYS voice-s2s   (the task role signs)
+#        docker build -t voice-s2s --target hearing .    with what the emulator understands speech
 # Run without AWS: docker run --network host -e HOST=127.0.0.1 -e SONIC_BACKEND=emulator voice-s2s
 #
 # It runs with `--read-only`: what it writes goes to the volume /app/data, and the emulator's voice
@@ -79,3 +80,17 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=4s --start-period=15s \
     CMD ["/usr/local/bin/voice-s2s", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/voice-s2s"]
+
+# The acoustic model and the dictionary, from Debian's package; its language models are not needed.
+FROM ${RUST_IMAGE} AS model
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends pocketsphinx-en-us \
+ && rm -rf /var/lib/apt/lists/*
+
+FROM runtime AS hearing
+COPY --from=model /usr/share/pocketsphinx/model/en-us/en-us /usr/share/pocketsphinx/model/en-us/en-us
+COPY --from=model /usr/share/pocketsphinx/model/en-us/cmudict-en-us.dict /usr/share/pocketsphinx/model/en-us/
+COPY --from=model /usr/share/doc/pocketsphinx-en-us/copyright /usr/share/doc/pocketsphinx-en-us/
+
+# What is built when no target is named.
+FROM runtime

@@ -9,6 +9,7 @@ mod bridge;
 mod commands;
 mod emulator;
 mod langfuse;
+mod load;
 mod metrics;
 mod operations;
 mod server;
@@ -31,8 +32,9 @@ pub use self::access::{AccessArgs, AccessSettings, Door, RateSettings};
 pub use self::archive::{ArchiveArgs, ArchiveSettings, Bucket, Encryption, Keep};
 pub use self::bridge::{BridgeArgs, MediaFile, PromptSpeech, StreamEncoding, VoiceOut};
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs, KeyArgs};
-pub use self::emulator::{EmbeddedArgs, EmulatorArgs};
+pub use self::emulator::{EarsSetting, EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
+pub use self::load::LoadArgs;
 pub use self::metrics::{MetricsArgs, MetricsSettings};
 pub use self::operations::{
     OperationsArgs, OperationsSettings, ProtectionSettings, TaskProtection,
@@ -82,6 +84,8 @@ pub enum Command {
     Key(KeyArgs),
     /// Run the stand-in for Amazon Bedrock on its own, for any AWS SDK.
     Emulator(EmulatorArgs),
+    /// Load a server with paced callers: added delay, CPU and memory per call, calls per core.
+    Load(LoadArgs),
     /// Ask the local server for its health; exit 0 when it answers. For containers.
     Healthcheck(HealthcheckArgs),
 }
@@ -89,7 +93,7 @@ pub enum Command {
 /// Who answers the calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SonicBackend {
-    /// The built-in stand-in: it follows a script and understands no speech.
+    /// The built-in stand-in: it follows a script, and recognises the phrases of that script at best.
     Emulator,
     /// Amazon Nova Sonic.
     Bedrock,

@@ -50,11 +50,7 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
             };
             let emulator = Emulator::start((**emulator).clone())?;
             let endpoint = emulator.endpoint();
-            tracing::warn!(
-                endpoint,
-                "the embedded emulator answers: scripted replies, no AWS, no speech recognition. \
-                 SONIC_BACKEND=bedrock talks to Amazon Nova Sonic"
-            );
+            announce(&emulator, &endpoint);
             let transcription = transcription(config, keys.clone(), Some(endpoint.clone())).await?;
             let cloudwatch = cloudwatch(config, keys.clone(), Some(endpoint.clone())).await?;
             let port = BedrockPort::new(config.bedrock(keys, Some(endpoint))).await?;
@@ -64,7 +60,7 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
                 cloudwatch,
                 backend: "emulator",
                 has_credentials: true,
-                status: AwsStatus::emulator(&config.region),
+                status: AwsStatus::emulator(&config.region, emulator.ears().is_some()),
                 emulator: Some(emulator),
             })
         }
@@ -93,6 +89,32 @@ pub(crate) async fn wire(config: &ServerConfig) -> Result<Wiring, BuildError> {
                 emulator: None,
             })
         }
+    }
+}
+
+/// Says who answers, and how much of speech it understands.
+fn announce(emulator: &Emulator, endpoint: &str) {
+    let Some(ears) = emulator.ears() else {
+        tracing::warn!(
+            endpoint,
+            "the embedded emulator answers: scripted replies, no AWS. It notices speech and understands \
+             typed text only: the package pocketsphinx-en-us lets it understand speech. \
+             SONIC_BACKEND=bedrock talks to Amazon Nova Sonic"
+        );
+        return;
+    };
+    tracing::warn!(
+        endpoint,
+        words = ears.words(),
+        "the embedded emulator answers: scripted replies, no AWS. It recognises the phrases of its \
+         script. SONIC_BACKEND=bedrock talks to Amazon Nova Sonic"
+    );
+    if !ears.missing().is_empty() {
+        let words = ears.missing().join(", ");
+        tracing::warn!(
+            words,
+            "words of the script that no dictionary has are never recognised; see `sounds`"
+        );
     }
 }
 
@@ -222,24 +244,32 @@ pub(crate) fn traces(config: &ServerConfig, meters: &Meters) -> Result<Traced, B
 /// What `/api/system/status` says about the far side.
 pub(crate) struct AwsStatus {
     region: String,
+    /// What the emulator makes of speech: `words`, or `speech` if it notices only that there is some.
+    hears: &'static str,
     /// Absent with the emulator, which needs none.
     bedrock: Option<BedrockPort>,
     last: Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
 impl AwsStatus {
-    pub(crate) fn emulator(region: &str) -> Self {
-        Self { region: region.to_owned(), bedrock: None, last: Mutex::default() }
+    pub(crate) fn emulator(region: &str, has_ears: bool) -> Self {
+        let hears = if has_ears { "words" } else { "speech" };
+        Self { region: region.to_owned(), hears, bedrock: None, last: Mutex::default() }
     }
 
     fn bedrock(region: &str, port: BedrockPort) -> Self {
-        Self { region: region.to_owned(), bedrock: Some(port), last: Mutex::default() }
+        Self {
+            region: region.to_owned(),
+            hears: "words",
+            bedrock: Some(port),
+            last: Mutex::default(),
+        }
     }
 
     /// The answer of the API (`contract.md` §3).
     pub(crate) async fn to_json(&self) -> Value {
         if self.bedrock.is_none() {
-            return json!({"aws": "emulator", "region": self.region});
+            return json!({"aws": "emulator", "region": self.region, "hears": self.hears});
         }
         match self.probe().await {
             Ok(()) => json!({"aws": "connected", "region": self.region}),

@@ -6,9 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use voice_emulator::{
-    Chaos, Clocks, EmulatorConfig, MediaConfig, MediaShape, MediaSource, RecordLimits,
+    Chaos, Clocks, Ears, EmulatorConfig, MediaConfig, MediaShape, MediaSource, RecordLimits,
     TranscribeConfig, script::Scenario,
 };
 
@@ -25,6 +25,22 @@ pub struct EmbeddedArgs {
     /// gives the same faults.
     #[arg(long, env, value_name = "SEED[:PERCENT]")]
     pub emulator_chaos: Option<Chaos>,
+    /// Whether the built-in emulator understands what is said: `auto` when the acoustic model is on
+    /// this machine, or `off`.
+    #[arg(long, env, value_enum, default_value = "auto")]
+    pub ears: EarsSetting,
+    /// Folder of the acoustic model; absent = where Debian's package pocketsphinx-en-us puts it.
+    #[arg(long, env)]
+    pub ears_model_dir: Option<PathBuf>,
+}
+
+/// Whether speech is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EarsSetting {
+    /// If a model is there.
+    Auto,
+    /// Never.
+    Off,
 }
 
 impl EmbeddedArgs {
@@ -33,6 +49,7 @@ impl EmbeddedArgs {
         Ok(EmulatorConfig {
             scenario: load_scenario(self.emulator_scenario.as_deref(), "EMULATOR_SCENARIO")?,
             chaos: self.emulator_chaos,
+            ears: ears(self.ears, self.ears_model_dir.as_deref(), "EARS_MODEL_DIR")?,
             record: RecordLimits::nothing(),
             ..EmulatorConfig::embedded()
         })
@@ -57,6 +74,9 @@ pub struct EmulatorArgs {
     /// Script to follow (JSON); absent = the script it comes with.
     #[arg(long)]
     pub scenario: Option<PathBuf>,
+    /// Recognise the script's phrases with the acoustic model in this folder.
+    #[arg(long)]
+    pub ears_model_dir: Option<PathBuf>,
     /// What the stand-in for Amazon Transcribe understands, an utterance each, over and over; without
     /// one it notices speech and has no words for it.
     #[arg(long = "utterance", value_name = "TEXT")]
@@ -88,6 +108,10 @@ impl EmulatorArgs {
             tls_listen: self.tls_port.map(local),
             scenario: load_scenario(self.scenario.as_deref(), "--scenario")?,
             chaos: self.chaos,
+            ears: match &self.ears_model_dir {
+                Some(folder) => ears(EarsSetting::Auto, Some(folder), "--ears-model-dir")?,
+                None => None,
+            },
             echo: self.echo,
             clocks: Clocks { scale: self.scale, ..Clocks::default() },
             transcribe: TranscribeConfig {
@@ -129,6 +153,28 @@ fn scale(text: &str) -> Result<f64, String> {
     match (0.01..=1_000.0).contains(&scale) {
         true => Ok(scale),
         false => Err("must be between 0.01 and 1000".to_owned()),
+    }
+}
+
+/// Where the acoustic model is, if speech is to be recognised.
+fn ears(
+    setting: EarsSetting,
+    folder: Option<&Path>,
+    variable: &'static str,
+) -> Result<Option<PathBuf>, BadSetting> {
+    if setting == EarsSetting::Off {
+        return Ok(None);
+    }
+    match (Ears::folder(folder), folder) {
+        (None, Some(folder)) => Err(BadSetting::new(
+            variable,
+            format!(
+                "{}: expected the folder of an acoustic model, with `en-us/mdef` and \
+                 `cmudict-en-us.dict` in it",
+                folder.display()
+            ),
+        )),
+        (found, _) => Ok(found),
     }
 }
 

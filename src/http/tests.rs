@@ -85,7 +85,7 @@ fn state() -> Arc<State> {
         metrics: Arc::new(super::Exposition::of(&meters)),
         meters,
         identity,
-        status: AwsStatus::emulator("us-east-1"),
+        status: AwsStatus::emulator("us-east-1", false),
         model: ModelFamily::Sonic2,
         archive: None,
         history: None,
@@ -213,7 +213,10 @@ async fn the_lists_have_the_contracts_shapes() {
     let graph = json(get(&state, "/api/workflow/banking").await).await;
     assert_eq!(graph["nodes"][0]["type"], "start");
     let status = json(get(&state, "/api/system/status").await).await;
-    assert_eq!(status, serde_json::json!({"aws": "emulator", "region": "us-east-1"}));
+    assert_eq!(
+        status,
+        serde_json::json!({"aws": "emulator", "region": "us-east-1", "hears": "speech"})
+    );
 }
 
 #[actix_web::test]

@@ -7,7 +7,7 @@ import { ask, headers } from './key.js';
 
 /** @typedef {{ id: string, name: string }} Choice */
 
-/** @typedef {{ aws: string, region?: string, error?: string }} SystemStatus */
+/** @typedef {{ aws: string, region?: string, hears?: string, error?: string }} SystemStatus */
 
 /** @typedef {{ name: string, description?: string, category?: string }} Tool */
 

@@ -53,6 +53,10 @@ function answering(backend) {
   byId('suggestions', HTMLElement).hidden = !isEmulator;
 }
 
+/** What the note says of an emulator that has a recogniser. */
+const UNDERSTANDS =
+  'It also recognises the phrases of its script when they are said clearly in English, and nothing else. What it does not catch it asks for again; typing always works.';
+
 call.on('state', (state) => {
   if (state === 'connecting') {
     transcript.clear({ keepTyped: false });
@@ -149,6 +153,7 @@ Object.assign(window, { voiceConsole: Object.freeze({ stats: () => call.stats() 
 const status = await shell.open();
 if (status) {
   answering(status.aws);
+  if (status.hears === 'words') byId('emulator-hears', HTMLElement).textContent = UNDERSTANDS;
   if (status.aws === 'error') notices.show(describeStatus(status.error));
   call.forgetAccess();
   await settings.load();

@@ -55,8 +55,10 @@ export const closeBrowser = () => browser?.close();
  *
  * @param {string} name of the picture of its end
  * @param {import('playwright-core').BrowserContextOptions} options
+ * @param {string} [url]
+ * @param {() => void} [prepare] runs in the page before its own code
  */
-export async function open(name, options, url = SERVER_URL) {
+export async function open(name, options, url = SERVER_URL, prepare) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
@@ -80,6 +82,7 @@ export async function open(name, options, url = SERVER_URL) {
     if (new URL(socket.url()).host !== home) mishaps.push(`socket to another host: ${socket.url()}`);
     socket.on('framesent', ({ payload }) => typeof payload === 'string' && sent.push(payload));
   });
+  if (prepare) await page.addInitScript(prepare);
   await page.goto(url);
   return {
     page,

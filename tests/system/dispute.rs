@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use voice_actors::Clock;
-use voice_emulator::Clocks;
+use voice_emulator::{Clocks, Ears};
 
 use crate::support::{Bench, Caller, DEADLINE, speech};
 
@@ -95,6 +95,74 @@ async fn a_disputed_payment_goes_from_greeting_to_transfer_when_it_is_spoken() {
         Some(transfer) => transfer,
         None => caller.until("the transfer", transferred).await,
     };
+    line.close();
+    check_the_way(&caller);
+    check_the_transfer(&transfer);
+    caller.hang_up().await;
+    bench.finish().await;
+}
+
+/// Speech that is understood: the caller says what there is to say, and again what was not caught.
+#[actix_web::test]
+async fn a_disputed_payment_goes_from_greeting_to_transfer_when_it_is_understood() {
+    const RATE: f64 = 4.0;
+    let Some(model) = Ears::folder(None) else {
+        println!("skipped: no acoustic model (package pocketsphinx-en-us)");
+        return;
+    };
+    let bench = Bench::with(|config, emulator| {
+        config.engine.clock = Clock::scaled(RATE);
+        config.engine.idle_timeout = None;
+        emulator.clocks = Clocks { scale: RATE, ..emulator.clocks.clone() };
+        emulator.ears = Some(model);
+    })
+    .await;
+    let mut caller = bench.call().await;
+    caller.configure(json!({"linkedWorkflows": ["banking", "dispute"]})).await;
+    let line = caller.open_line(RATE);
+    caller.final_line("assistant").await;
+    let story = [
+        ("I do not recognize a payment.", "account number"),
+        ("Four, zero, two, one.", "security code"),
+        ("One, one, eight, eight.", "Cloudgate"),
+        ("The second one.", "Shall I file a dispute"),
+        ("Yes, please.", "D 7 0 4 1 5"),
+    ];
+    for (words, answer) in story {
+        let sentence = speech::samples(words);
+        let mut understood = false;
+        for _ in 0..4 {
+            let said = tokio::time::timeout(DEADLINE, line.say(&sentence)).await;
+            assert!(said.is_ok(), "the line is dead");
+            let answers = |m: &Value| {
+                m["role"] == "assistant"
+                    && m["isFinal"] == true
+                    && m["text"].as_str().is_some_and(|text| {
+                        [answer, "catch that", "did not understand", "yes or no", "I need the"]
+                            .iter()
+                            .any(|part| text.contains(part))
+                    })
+            };
+            let said = caller.until(answer, answers).await;
+            understood = said["text"].as_str().is_some_and(|text| text.contains(answer));
+            if understood {
+                break;
+            }
+        }
+        assert!(understood, "`{words}` was not understood four times");
+    }
+    let sentence = speech::samples("I want to speak to a person please.");
+    let said = tokio::time::timeout(DEADLINE, line.say(&sentence)).await;
+    assert!(said.is_ok(), "the line is dead");
+    let transfer = caller.message("transferToAgent").await;
+    let heard: Vec<String> = caller
+        .messages("transcript")
+        .iter()
+        .filter(|m| m["role"] == "user" && m["isFinal"] == true)
+        .filter_map(|m| m["text"].as_str().map(str::to_owned))
+        .collect();
+    println!("understood: {heard:?}");
+    assert!(heard.iter().any(|text| text.contains("recognize a payment")), "{heard:?}");
     line.close();
     check_the_way(&caller);
     check_the_transfer(&transfer);

@@ -23,6 +23,7 @@ mod endings;
 mod failover;
 mod faults;
 mod langfuse;
+mod load;
 mod log;
 mod many_calls;
 mod monitor;

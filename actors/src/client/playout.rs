@@ -39,6 +39,7 @@ pub struct Playout {
     limit: Duration,
     queue: VecDeque<AudioChunk>,
     queued: Duration,
+    queued_bytes: usize,
     epoch: Epoch,
     /// While playing: when the client has heard all that was released so far.
     heard_at: Option<Instant>,
@@ -54,6 +55,7 @@ impl Playout {
             limit,
             queue: VecDeque::new(),
             queued: Duration::ZERO,
+            queued_bytes: 0,
             epoch: Epoch::default(),
             heard_at: None,
         }
@@ -81,6 +83,7 @@ impl Playout {
         }
         if !chunk.is_empty() {
             self.queued += chunk.duration();
+            self.queued_bytes += chunk.bytes().len();
             self.queue.push_back(chunk);
         }
         Pushed::Queued
@@ -93,6 +96,7 @@ impl Playout {
         }
         self.epoch = epoch;
         self.queue.clear();
+        self.queued_bytes = 0;
         self.heard_at = None;
         std::mem::take(&mut self.queued)
     }
@@ -113,6 +117,7 @@ impl Playout {
         let duration = frame.duration();
         self.heard_at = self.heard_at.and_then(|at| at.checked_sub(duration));
         self.queued += duration;
+        self.queued_bytes += frame.bytes().len();
         self.queue.push_front(frame);
     }
 
@@ -122,6 +127,7 @@ impl Playout {
         self.heard_at = None;
         for frame in frames.into_iter().rev() {
             self.queued += frame.duration();
+            self.queued_bytes += frame.bytes().len();
             self.queue.push_front(frame);
         }
     }
@@ -149,7 +155,7 @@ impl Playout {
 
     /// Bytes that wait.
     pub fn queued_bytes(&self) -> usize {
-        self.queue.iter().map(|chunk| chunk.bytes().len()).sum()
+        self.queued_bytes
     }
 
     /// The present epoch.
@@ -167,6 +173,7 @@ impl Playout {
             self.queue.pop_front();
         }
         self.queued = self.queued.saturating_sub(frame.duration());
+        self.queued_bytes = self.queued_bytes.saturating_sub(frame.bytes().len());
         if self.queue.is_empty() {
             self.queued = Duration::ZERO;
         }
@@ -307,6 +314,8 @@ mod tests {
                 playout.push(Epoch::default(), speech(ms));
                 pushed += Duration::from_millis(ms.into());
                 released += release_all(&mut playout, now);
+                let waiting: usize = playout.queue.iter().map(|chunk| chunk.bytes().len()).sum();
+                prop_assert_eq!(playout.queued_bytes(), waiting);
                 let ahead = playout.heard_at.map_or(Duration::ZERO, |at| at - now.min(at));
                 prop_assert!(ahead <= LEAD + FRAME);
                 now += Duration::from_millis(gap);

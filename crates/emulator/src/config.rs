@@ -4,6 +4,7 @@
 //! (listeners, head, signatures, refusals) and by the session (clocks, scenario, faults).
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ pub struct EmulatorConfig {
     pub tls_listen: Option<SocketAddr>,
     /// What the model hears and does.
     pub scenario: Arc<Scenario>,
+    /// Folder of the acoustic model with which the scenario's phrases are recognised; without, the
+    /// emulator hears that somebody speaks and no words. See [`crate::Ears::folder`].
+    pub ears: Option<PathBuf>,
     /// Return the caller's audio instead of playing the scenario.
     pub echo: bool,
     /// Check the request's signature and the chain of frame signatures.
@@ -77,6 +81,7 @@ impl Default for EmulatorConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls_listen: None,
             scenario: Arc::new(Scenario::default()),
+            ears: None,
             echo: false,
             verify_signatures: true,
             credentials: TestCredentials::default(),

@@ -1,6 +1,6 @@
 //! Half an ear: it hears that the caller speaks and when the turn is over, and no words.
 //!
-//! Not a recogniser. The session feeds it every `audioInput` of a connection and turns its events
+//! Not a recogniser; `listener` has one beside it, if there is one. The session feeds it every `audioInput` of a connection and turns its events
 //! into `userSpeechStart` and `userSpeechEnd` (nova-sonic.md §3.2). All times are audio time:
 //! milliseconds of input received, never the wall clock.
 
@@ -79,11 +79,27 @@ impl Ear {
 
     /// Hears the next piece of PCM16 little-endian mono, of any length, odd ones too.
     pub fn push(&mut self, pcm_le: &[u8]) -> Vec<EarEvent> {
-        let mut samples = self.reader.read(pcm_le);
-        if let Some(resampler) = &mut self.resampler {
-            samples = resampler.push(&samples);
+        let samples = self.read(pcm_le);
+        self.hear(&samples)
+    }
+
+    /// The first half of [`Ear::push`]: the samples at 16 kHz that these bytes complete.
+    pub fn read(&mut self, pcm_le: &[u8]) -> Vec<i16> {
+        let samples = self.reader.read(pcm_le);
+        match &mut self.resampler {
+            Some(resampler) => resampler.push(&samples),
+            None => samples,
         }
-        self.activity.push(&samples).into_iter().map(EarEvent::from).collect()
+    }
+
+    /// The second half: hears samples at 16 kHz.
+    pub fn hear(&mut self, samples: &[i16]) -> Vec<EarEvent> {
+        self.activity.push(samples).into_iter().map(EarEvent::from).collect()
+    }
+
+    /// Changes the silence that ends a turn, also of one that is going on.
+    pub fn set_endpointing(&mut self, endpointing: Duration) {
+        self.activity.set_hangover(endpointing);
     }
 
     /// Calls speech over now, as when the client closes the audio content. At most one event.

@@ -12,9 +12,11 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
+use voice_ears::ModelError;
 
 use crate::agent::TaskAgent;
 use crate::config::EmulatorConfig;
+use crate::ears::Ears;
 use crate::front::{self, AGENT_BASE, Listener, tls};
 use crate::observe::Observer;
 use crate::world::World;
@@ -30,6 +32,7 @@ pub struct Emulator {
     ca_pem: String,
     observer: Observer,
     agent: TaskAgent,
+    ears: Option<Arc<Ears>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -52,6 +55,9 @@ pub enum StartError {
     /// The test CA or its certificate could not be made.
     #[error("cannot make the emulator's certificate: {0}")]
     Certificate(String),
+    /// The acoustic model cannot be read.
+    #[error("the acoustic model cannot be used: {0}")]
+    Model(#[from] ModelError),
 }
 
 impl Emulator {
@@ -74,7 +80,8 @@ impl Emulator {
         }
 
         let observer = Observer::new(config.record);
-        let world = Arc::new(World::new(config, observer.clone()));
+        let world = Arc::new(World::new(config, observer.clone())?);
+        let ears = world.ears.clone();
         let agent = world.agent.clone();
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
@@ -91,8 +98,16 @@ impl Emulator {
             .name("emulator".to_owned())
             .spawn(move || run(runtime, listeners, world, stopped))
             .map_err(StartError::Thread)?;
-        let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { address, tls_address, ca_pem, observer, agent, stop, thread })
+        Ok(Self {
+            address,
+            tls_address,
+            ca_pem,
+            observer,
+            agent,
+            ears,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// `http://127.0.0.1:PORT`: for `endpoint_url` of any SDK.
@@ -129,6 +144,12 @@ impl Emulator {
     #[must_use]
     pub fn observer(&self) -> &Observer {
         &self.observer
+    }
+
+    /// Who understands what is said; `None` if the emulator hears that somebody speaks and no words.
+    #[must_use]
+    pub fn ears(&self) -> Option<&Ears> {
+        self.ears.as_deref()
     }
 
     /// Stops listening, cuts what is open, and joins the thread.

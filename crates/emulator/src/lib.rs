@@ -3,7 +3,8 @@
 //! It speaks the protocols themselves (HTTP/1.1, h2c, TLS with HTTP/2, SigV4, event-stream
 //! frames), so the genuine AWS SDK of any language connects to it. It is the embedded default of
 //! the server, the subcommand `voice-s2s emulator`, and the far side in tests. It is not the
-//! model: it follows a script and never claims to understand.
+//! model: it follows a script. With [`Ears`] it recognises the phrases of that script, and nothing
+//! else; it never claims to understand.
 //!
 //! [`Emulator::start`] runs it on a thread of its own; [`Observer`] tells what it heard.
 
@@ -11,9 +12,11 @@ mod agent;
 mod cloudwatch;
 mod config;
 pub mod ear;
+mod ears;
 mod emulator;
 mod front;
 mod kinesis;
+mod listener;
 mod observe;
 pub mod script;
 mod session;
@@ -31,6 +34,7 @@ pub use config::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Untagged,
     Utterance,
 };
+pub use ears::Ears;
 pub use emulator::{Emulator, StartError};
 pub use kinesis::{Line, MediaStreams};
 pub use observe::metrics::{Metrics, PutRequest};

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
+use voice_ears::Phrase;
 
 use self::compile::{Action, Compiled, Input, Keys, State, Turn};
 use self::pattern::{Captures, words};
@@ -32,6 +33,9 @@ const BANKING: &str = include_str!("../scenarios/banking.json");
 
 /// Said when a scenario has no answer of its own to words it does not understand.
 const HELPLESS: &str = "I am sorry, I did not understand that.";
+
+/// Said to speech that was not clear when a scenario says nothing else. No words are invented.
+const UNCLEAR: &str = "Sorry, I did not catch that. You can say it again, or type it.";
 
 /// A scenario: checked, so that a script can follow it without failing. Cheap to clone.
 #[derive(Clone)]
@@ -62,6 +66,21 @@ impl Scenario {
     pub fn name(&self) -> &str {
         &self.compiled.name
     }
+
+    /// What callers may say in each state: its own phrases and those of everywhere.
+    pub(crate) fn phrases(&self) -> BTreeMap<&str, Vec<Phrase>> {
+        let talking = self.compiled.states.iter().filter(|(_, state)| !state.end);
+        let with_everywhere = |(name, state): (_, &State)| {
+            let all = state.phrases.iter().chain(&self.compiled.phrases);
+            (name, all.cloned().collect())
+        };
+        talking.map(|(name, state)| with_everywhere((name.as_str(), state))).collect()
+    }
+
+    /// How words sound that no dictionary has.
+    pub(crate) fn sounds(&self) -> &BTreeMap<String, String> {
+        &self.compiled.sounds
+    }
 }
 
 impl Default for Scenario {
@@ -74,6 +93,9 @@ impl Default for Scenario {
                 barge_in: None,
                 finals: None,
                 unheard: Vec::new(),
+                unclear: Vec::new(),
+                phrases: Vec::new(),
+                sounds: BTreeMap::new(),
                 otherwise: Vec::new(),
                 anywhere: Vec::new(),
                 states: BTreeMap::new(),
@@ -117,6 +139,8 @@ pub struct Script {
     announced: bool,
     /// The caller has been told that nobody understands speech here.
     excused: bool,
+    /// How often in a row speech was not clear.
+    unclear: u32,
     /// The latest answers, and what a history says of them.
     past: Past,
 }
@@ -149,8 +173,14 @@ impl Script {
             expected_in: BTreeMap::new(),
             announced: false,
             excused: false,
+            unclear: 0,
             past: Past::default(),
         }
+    }
+
+    /// The state in which the conversation is.
+    pub(crate) fn place(&self) -> &str {
+        &self.state
     }
 
     /// What the model does about what it heard. Empty if it does nothing.
@@ -175,6 +205,8 @@ impl Script {
                 None => return self.answer_words(text),
             },
             Heard::Speech { ms, .. } if ms < MIN_TURN_MS => None,
+            Heard::Unclear { ms } if ms < MIN_TURN_MS => None,
+            Heard::Unclear { .. } => return self.ask_again(),
             Heard::Speech { words: Some(text), .. } => return self.answer_words(text),
             Heard::Speech { words: None, .. } => return self.answer_unheard(),
             Heard::Dtmf(keys) => return self.answer_keys(keys),
@@ -191,6 +223,7 @@ impl Script {
 
     fn answer_words(&mut self, text: &str) -> Vec<Step> {
         self.turns += 1;
+        self.unclear = 0;
         self.memory.heard = text.trim().to_owned();
         let (number, words) = (self.turns, words(text));
         let chosen = self.choose(|turn| {
@@ -239,6 +272,25 @@ impl Script {
             self.act(&scenario.unheard, &mut steps);
         }
         steps.extend(self.play_or_apologise(chosen));
+        steps
+    }
+
+    /// Speech that was not clear is no reason to do anything but ask. After the second time in a row
+    /// the caller hears what can be said, too.
+    fn ask_again(&mut self) -> Vec<Step> {
+        self.unclear += 1;
+        let mut steps = Vec::new();
+        let scenario = Arc::clone(&self.scenario);
+        if scenario.states.get(&self.state).is_some_and(|state| state.end) {
+            return steps;
+        }
+        match scenario.unclear.is_empty() {
+            true => steps.extend(sentences(UNCLEAR).map(|text| Step::Say(text.to_owned()))),
+            false => drop(self.act(&scenario.unclear, &mut steps)),
+        }
+        if self.unclear >= 2 {
+            self.apologise(&mut steps);
+        }
         steps
     }
 

@@ -1,18 +1,22 @@
 //! A stand-in for Amazon Transcribe Streaming: what becomes of the audio of one stream.
 //!
-//! It hears when somebody speaks; *what* is said comes from the configuration, utterance by
-//! utterance, and speech beyond that has no results: nothing is pretended. The machine is
+//! It hears when somebody speaks. *What* is said comes from the configuration, utterance by
+//! utterance; speech beyond that is recognised if there are ears, and otherwise has no results:
+//! nothing is pretended. The machine is
 //! [`Hearing`]; `front/transcription.rs` brings it audio and carries its results away. Sources:
 //! nova-sonic.md §6.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 use serde_json::{Value, json};
+use voice_ears::Heard;
 
 use crate::{
     config::Utterance,
-    ear::{Ear, EarEvent},
+    ear::EarEvent,
+    ears::Ears,
+    listener::{Listener, Noticed, Understood},
 };
 
 /// Longest audio of one event (§6.4).
@@ -105,7 +109,8 @@ impl Request {
 /// What a stream heard.
 pub(crate) struct Hearing {
     request: Request,
-    ears: Vec<Channel>,
+    ears: Option<Arc<Ears>>,
+    channels: Vec<Channel>,
     /// Half a frame of samples that waits for its other half.
     odd: Vec<u8>,
     /// Bytes heard.
@@ -115,16 +120,19 @@ pub(crate) struct Hearing {
 
 /// One channel of it.
 struct Channel {
-    ear: Ear,
+    listener: Listener,
     /// The utterance that is being said: its id, where it began, and its words.
     open: Option<(String, f64, Option<Utterance>)>,
 }
 
 impl Hearing {
-    pub(crate) fn new(request: Request, pause: Duration) -> Self {
-        let ear = || Channel { ear: Ear::new(request.rate_hz, pause), open: None };
-        let ears = (0..request.channels).map(|_| ear()).collect();
-        Self { request, ears, odd: Vec::new(), heard: 0, results: 0 }
+    pub(crate) fn new(request: Request, pause: Duration, ears: Option<Arc<Ears>>) -> Self {
+        let channel = || {
+            let listener = Listener::new(request.rate_hz, pause, ears.as_deref());
+            Channel { listener, open: None }
+        };
+        let channels = (0..request.channels).map(|_| channel()).collect();
+        Self { request, ears, channels, odd: Vec::new(), heard: 0, results: 0 }
     }
 
     /// How much audio was heard.
@@ -158,8 +166,10 @@ impl Hearing {
                 .chunks_exact(frame)
                 .flat_map(|frame| [frame[channel * 2], frame[channel * 2 + 1]])
                 .collect();
-            for event in self.ears[channel].ear.push(&one) {
-                events.extend(self.hear(channel, event, &mut next));
+            let ears = self.ears.clone();
+            let domain = || ears.as_ref().map(|ears| ears.anywhere());
+            for noticed in self.channels[channel].listener.push(&one, &domain) {
+                events.extend(self.hear(channel, noticed, &mut next));
             }
         }
         Ok(events)
@@ -168,9 +178,9 @@ impl Hearing {
     /// The audio is over: what is being said is final.
     pub(crate) fn finish(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
-        for channel in 0..self.ears.len() {
-            if let Some(event) = self.ears[channel].ear.force_end() {
-                events.extend(self.hear(channel, event, &mut |_| None));
+        for channel in 0..self.channels.len() {
+            if let Some(ended) = self.channels[channel].listener.force_end() {
+                events.extend(self.hear(channel, ended, &mut |_| None));
             }
         }
         events
@@ -179,11 +189,11 @@ impl Hearing {
     fn hear(
         &mut self,
         channel: usize,
-        event: EarEvent,
+        noticed: Noticed,
         next: &mut impl FnMut(usize) -> Option<Utterance>,
     ) -> Option<Value> {
-        match event {
-            EarEvent::SpeechStarted { offset_ms } => {
+        match noticed {
+            Noticed::Started { offset_ms } => {
                 self.results += 1;
                 let id = format!("result-{}-{}", self.request.session_id, self.results);
                 let begin = offset_ms as f64 / 1_000.0;
@@ -191,20 +201,38 @@ impl Hearing {
                 let partial = said.as_ref().map(|said| {
                     let words: Vec<&str> = said.text.split(' ').collect();
                     let some = words[..words.len().div_ceil(2)].join(" ");
-                    self.result(&id, channel, (begin, begin + 0.3), &some, true)
+                    self.result(
+                        &id,
+                        channel,
+                        (begin, begin + 0.3),
+                        &evenly(&some, begin, 0.3),
+                        true,
+                    )
                 });
-                self.ears[channel].open = Some((id, begin, said));
+                self.channels[channel].open = Some((id, begin, said));
                 partial
             }
-            EarEvent::SpeechEnded { offset_ms, .. } => {
-                let (id, begin, said) = self.ears[channel].open.take()?;
-                let said = said?;
-                let text = match said.redacted.filter(|_| self.request.redacts) {
-                    Some(redacted) => redacted,
-                    None => said.text,
-                };
+            Noticed::Partial { begin_ms, heard } => {
+                // What the configuration says comes first.
+                let open = self.channels[channel].open.as_ref();
+                let (id, begin, _) = open.filter(|(.., said)| said.is_none())?;
+                let items = recognised(&heard, begin_ms, true);
+                let end = items.last()?.to;
+                Some(self.result(id, channel, (*begin, end), &items, true))
+            }
+            Noticed::Ended { end, begin_ms, said: understood } => {
+                let EarEvent::SpeechEnded { offset_ms, .. } = end else { return None };
+                let (id, begin, said) = self.channels[channel].open.take()?;
                 let end = offset_ms as f64 / 1_000.0;
-                Some(self.result(&id, channel, (begin, end), &text, false))
+                let items = match (said, understood) {
+                    (Some(said), _) => {
+                        let redacted = said.redacted.filter(|_| self.request.redacts);
+                        evenly(&redacted.unwrap_or(said.text), begin, end - begin)
+                    }
+                    (None, Understood::Words(heard)) => recognised(&heard, begin_ms, false),
+                    (None, Understood::Deaf | Understood::Unclear) => return None,
+                };
+                Some(self.result(&id, channel, (begin, end), &items, false))
             }
         }
     }
@@ -215,23 +243,21 @@ impl Hearing {
         id: &str,
         channel: usize,
         (begin, end): (f64, f64),
-        text: &str,
+        items: &[Item],
         partial: bool,
     ) -> Value {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let step = (end - begin) / words.len().max(1) as f64;
-        let items: Vec<Value> = words
+        let words: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+        let text = words.join(" ");
+        let items: Vec<Value> = items
             .iter()
-            .enumerate()
-            .map(|(number, word)| {
-                let from = begin + step * number as f64;
-                let mut item = json!({"StartTime": from, "EndTime": from + step,
-                    "Type": "pronunciation", "Content": word, "VocabularyFilterMatch": false,
-                    "Confidence": 0.9});
+            .map(|item| {
+                let mut json = json!({"StartTime": item.from, "EndTime": item.to,
+                    "Type": "pronunciation", "Content": item.text,
+                    "VocabularyFilterMatch": false, "Confidence": item.confidence});
                 if self.request.stabilizes {
-                    item["Stable"] = (!partial).into();
+                    json["Stable"] = (item.stable || !partial).into();
                 }
-                item
+                json
             })
             .collect();
         let mut result = json!({"ResultId": id, "StartTime": begin, "EndTime": end,
@@ -248,11 +274,52 @@ impl Hearing {
     }
 }
 
+/// A word of a result.
+struct Item {
+    text: String,
+    /// Seconds of the stream.
+    from: f64,
+    to: f64,
+    confidence: f64,
+    /// Will not change any more.
+    stable: bool,
+}
+
+/// The words of a text that nobody listened to, spread over the time in which it was said.
+fn evenly(text: &str, begin: f64, duration: f64) -> Vec<Item> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let step = duration / words.len().max(1) as f64;
+    let items = words.iter().enumerate().map(|(number, word)| {
+        let from = begin + step * number as f64;
+        Item { text: (*word).to_owned(), from, to: from + step, confidence: 0.9, stable: false }
+    });
+    items.collect()
+}
+
+/// Words of a partial that may still change: those at its end.
+const UNSTABLE: usize = 2;
+
+/// Words that were recognised in a turn which began at `begin_ms`.
+fn recognised(heard: &Heard, begin_ms: u64, partial: bool) -> Vec<Item> {
+    let seconds = |ms: u64| (begin_ms + ms) as f64 / 1_000.0;
+    let certain = if partial { heard.words.len().saturating_sub(UNSTABLE) } else { usize::MAX };
+    let items = heard.words.iter().enumerate().map(|(number, word)| Item {
+        text: word.text.clone(),
+        from: seconds(word.start_ms),
+        to: seconds(word.end_ms),
+        // A gap of nothing is certainty, one of three nats a frame is chance.
+        confidence: (1.0 + f64::from(word.gap) / 3.0).clamp(0.05, 0.99),
+        stable: number < certain,
+    });
+    items.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use voice_audio::pcm;
 
     use super::*;
+    use crate::script::Scenario;
     use crate::voice::{Accent, synthesize};
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -289,7 +356,7 @@ mod tests {
     #[test]
     fn each_channel_has_its_own_utterances() {
         let request = Request::read(&headers(STEREO)).unwrap();
-        let mut hearing = Hearing::new(request, Duration::from_millis(300));
+        let mut hearing = Hearing::new(request, Duration::from_millis(300), None);
         let speech =
             synthesize("I would like to know my balance", 16_000, Accent::British).unwrap();
         let quiet = vec![0_i16; speech.len()];
@@ -317,5 +384,70 @@ mod tests {
         assert_eq!(results[0]["ResultId"], first["ResultId"], "a partial becomes final");
         assert_eq!(results[0]["IsPartial"], true);
         assert!(hearing.push(&[0; 70_000], |_| None).is_err(), "a frame too big");
+    }
+
+    /// What nobody wrote down is recognised: the same words at the same times as a recogniser hears.
+    #[test]
+    fn what_is_said_is_recognised_with_the_times_of_its_words() {
+        let Some(folder) = Ears::folder(None) else {
+            println!("skipped: no acoustic model (package pocketsphinx-en-us)");
+            return;
+        };
+        let ears = Arc::new(Ears::load(&folder, &Scenario::default()).unwrap().unwrap());
+        let mut mono = STEREO[..3].to_vec();
+        mono.push(("enable-partial-results-stabilization", "true"));
+        mono.push(("partial-results-stability", "high"));
+        let request = Request::read(&headers(&mono)).unwrap();
+        let pause = Duration::from_millis(700);
+        let mut hearing = Hearing::new(request, pause, Some(Arc::clone(&ears)));
+        let speech = synthesize("What is my balance?", 16_000, Accent::British).unwrap();
+        let audio = pcm::bytes(&[vec![0; 16_000], speech, vec![0; 16_000]].concat()).to_vec();
+        let mut events = Vec::new();
+        for piece in audio.chunks(3_200) {
+            events.extend(hearing.push(piece, |_| None).unwrap());
+        }
+        let results: Vec<_> =
+            events.iter().map(|event| &event["Transcript"]["Results"][0]).collect();
+        let text = |result: &&Value| result["Alternatives"][0]["Transcript"].clone();
+        let (last, partials) = results.split_last().unwrap();
+        assert_eq!((text(last), &last["IsPartial"]), ("what is my balance".into(), &false.into()));
+        assert!(partials.len() >= 2, "{results:?}");
+        assert!(
+            partials
+                .iter()
+                .all(|partial| partial["IsPartial"] == true
+                    && partial["ResultId"] == last["ResultId"])
+        );
+        // What a partial calls stable stands in all that follow, at the same place.
+        for (number, result) in results.iter().enumerate() {
+            let items = result["Alternatives"][0]["Items"].as_array().unwrap();
+            let stable = items.iter().enumerate().filter(|(_, item)| item["Stable"] == true);
+            for (place, item) in stable {
+                for later in &results[number..] {
+                    let same = &later["Alternatives"][0]["Items"][place];
+                    assert_eq!(same["Content"], item["Content"], "{results:?}");
+                }
+            }
+        }
+        let listened = {
+            let mut listener = Listener::new(16_000, pause, Some(&ears));
+            let domain = || Some(ears.anywhere());
+            let mut noticed = audio.chunks(3_200).flat_map(|piece| listener.push(piece, &domain));
+            noticed.find_map(|noticed| match noticed {
+                Noticed::Ended { begin_ms, said: Understood::Words(heard), .. } => {
+                    Some(recognised(&heard, begin_ms, false))
+                }
+                _ => None,
+            })
+        };
+        let items = last["Alternatives"][0]["Items"].as_array().unwrap();
+        for (item, word) in items.iter().zip(listened.unwrap()) {
+            assert_eq!(item["Content"], word.text.as_str());
+            assert_eq!(
+                (item["StartTime"].as_f64(), item["EndTime"].as_f64()),
+                (Some(word.from), Some(word.to))
+            );
+            assert!(word.from >= 1.0 && word.from < word.to, "{item}");
+        }
     }
 }

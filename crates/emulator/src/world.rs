@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
+use voice_ears::ModelError;
+
 use crate::agent::TaskAgent;
 use crate::config::EmulatorConfig;
+use crate::ears::Ears;
 use crate::kinesis::MediaStreams;
 use crate::observe::Observer;
 use crate::observe::metrics::Metrics;
@@ -19,6 +22,8 @@ use crate::session::Repertoire;
 pub(crate) struct World {
     /// Clocks, scenario, echo, faults, models.
     pub(crate) config: EmulatorConfig,
+    /// Who understands what is said, if anybody does.
+    pub(crate) ears: Option<Arc<Ears>>,
     /// Where records are opened.
     pub(crate) observer: Observer,
     /// The streams to Transcribe.
@@ -35,18 +40,23 @@ pub(crate) struct World {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Self {
+    pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Result<Self, ModelError> {
+        let ears = match &config.ears {
+            Some(folder) => Ears::load(folder, &config.scenario)?.map(Arc::new),
+            None => None,
+        };
         let (transcriptions, metrics) = (observer.transcriptions(), observer.metrics());
         let media = observer.media();
         media.configure(&config);
-        Self {
+        Ok(Self {
             config,
+            ears,
             observer,
             transcriptions,
             metrics,
             media,
             agent: TaskAgent::default(),
             repertoire: Arc::default(),
-        }
+        })
     }
 }

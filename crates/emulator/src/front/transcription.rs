@@ -113,7 +113,7 @@ async fn hear(
     let config = &world.config.transcribe;
     let clocks = &world.config.clocks;
     let opened = Instant::now();
-    let mut hearing = Hearing::new(request, config.pause);
+    let mut hearing = Hearing::new(request, config.pause, world.ears.clone());
     let mut last_audio = opened;
     let say = async |json: &serde_json::Value| {
         let frame = chunk::json_frame("TranscriptEvent", json);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
+use voice_ears::{Phrase, Slot};
 
 use super::file::{ActionFile, File, SlotFile, SlotKindFile, StateFile, TurnFile, WhenFile};
 use super::pattern::{Pattern, SlotKind, words};
@@ -21,7 +22,12 @@ pub(super) struct Compiled {
     pub(super) start: String,
     pub(super) barge_in: Option<BargeIn>,
     pub(super) finals: Option<Finals>,
+    /// What callers say anywhere.
+    pub(super) phrases: Vec<Phrase>,
+    /// Words that no dictionary has, and words that sound like them.
+    pub(super) sounds: BTreeMap<String, String>,
     pub(super) unheard: Vec<Action>,
+    pub(super) unclear: Vec<Action>,
     pub(super) otherwise: Vec<Action>,
     pub(super) anywhere: Vec<Turn>,
     pub(super) states: BTreeMap<String, State>,
@@ -32,6 +38,8 @@ pub(super) struct Compiled {
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub(super) turns: Vec<Turn>,
+    /// What callers say here.
+    pub(super) phrases: Vec<Phrase>,
     pub(super) otherwise: Vec<Action>,
     pub(super) end: bool,
 }
@@ -126,7 +134,7 @@ impl<'a, 't> Compiler<'a, 't> {
     fn new(file: &File, problems: &'a mut Problems<'t>) -> Self {
         let of_states = file.states.values();
         let turns = of_states.clone().flat_map(|state| &state.turns).chain(&file.anywhere);
-        let lists = [&file.unheard, &file.otherwise]
+        let lists = [&file.unheard, &file.unclear, &file.otherwise]
             .into_iter()
             .chain(of_states.map(|state| &state.otherwise))
             .chain(turns.map(|turn| &turn.actions));
@@ -157,6 +165,8 @@ impl<'a, 't> Compiler<'a, 't> {
             self.problems.add("/name", "a scenario needs a name");
         }
         let unheard = self.actions("/unheard", file.unheard);
+        let unclear = self.actions("/unclear", file.unclear);
+        self.check_sounds(&file.sounds);
         let otherwise = self.actions("/otherwise", file.otherwise);
         let anywhere = self.turns("/anywhere", file.anywhere);
         let mut states = BTreeMap::new();
@@ -166,13 +176,18 @@ impl<'a, 't> Compiler<'a, 't> {
             let state = self.state(&pointer, state, &name, &anywhere);
             states.insert(name, state);
         }
+        let all: Vec<&Turn> = anywhere.iter().chain(states.values().flat_map(turns_of)).collect();
+        let phrases = self.phrases("/phrases", file.phrases, &all);
         self.reach(&file.start, &anywhere, &states);
         Compiled {
             name: file.name,
             start: file.start,
             barge_in: file.barge_in,
             finals: file.finals,
+            phrases,
+            sounds: file.sounds,
             unheard,
+            unclear,
             otherwise,
             anywhere,
             states,
@@ -208,8 +223,13 @@ impl<'a, 't> Compiler<'a, 't> {
         foreign(max_words.is_some() && kind != SlotKindFile::Words, "max_words", "words");
         foreign(!values.is_empty() && kind != SlotKindFile::Choice, "values", "choice");
         let kind = match kind {
-            SlotKindFile::Digits => SlotKind::Digits { length },
-            SlotKindFile::Number => SlotKind::Number,
+            SlotKindFile::Digits => SlotKind::Spoken(Slot::Digits { length }),
+            SlotKindFile::SortCode => SlotKind::Spoken(Slot::SortCode),
+            SlotKindFile::AccountNumber => SlotKind::Spoken(Slot::AccountNumber),
+            SlotKindFile::Number => SlotKind::Spoken(Slot::Number),
+            SlotKindFile::Amount => SlotKind::Spoken(Slot::Amount),
+            SlotKindFile::Date => SlotKind::Spoken(Slot::Date),
+            SlotKindFile::YesNo => SlotKind::Spoken(Slot::YesNo),
             SlotKindFile::Words => SlotKind::Words { max: max_words.unwrap_or(DEFAULT_MAX_WORDS) },
             SlotKindFile::Choice => {
                 let mut values: Vec<_> =
@@ -227,6 +247,8 @@ impl<'a, 't> Compiler<'a, 't> {
     fn state(&mut self, pointer: &str, state: StateFile, name: &str, anywhere: &[Turn]) -> State {
         let turns = self.turns(&format!("{pointer}/turns"), state.turns);
         let otherwise = self.actions(&format!("{pointer}/otherwise"), state.otherwise);
+        let heard: Vec<&Turn> = turns.iter().chain(anywhere).collect();
+        let phrases = self.phrases(&format!("{pointer}/phrases"), state.phrases, &heard);
         let leaves = |turn: &Turn| turn.goto.as_ref().is_some_and(|goto| goto != name);
         if !state.end && !turns.iter().chain(anywhere).any(leaves) {
             self.problems.add(
@@ -234,7 +256,51 @@ impl<'a, 't> Compiler<'a, 't> {
                 "no turn leads out of this state; add a turn with `goto`, or `\"end\": true`",
             );
         }
-        State { turns, otherwise, end: state.end }
+        State { turns, phrases, otherwise, end: state.end }
+    }
+
+    /// Phrases, each of which must trigger a turn however it is said.
+    fn phrases(&mut self, pointer: &str, texts: Vec<String>, turns: &[&Turn]) -> Vec<Phrase> {
+        let mut phrases = Vec::new();
+        for (pointer, text) in places(pointer, texts) {
+            let slots = &self.slots;
+            let slot = |name: &str| slots.get(name).and_then(|(kind, _)| kind.phrase());
+            let words = slots.iter().find(|(name, (kind, _))| {
+                kind.phrase().is_none() && text.contains(&format!("{{{name}}}"))
+            });
+            if let Some((name, _)) = words {
+                let message =
+                    format!("`{name}` takes any words: write out what is to be understood");
+                self.problems.add(&pointer, message);
+                continue;
+            }
+            match Phrase::parse(&text, slot) {
+                Ok(phrase) => {
+                    // Slots are tried with a value that fits; a language model cannot count digits.
+                    let slot = |name: &str| slots.get(name).and_then(|(kind, _)| kind.example());
+                    let tried = Phrase::parse(&text, slot).unwrap_or_else(|_| phrase.clone());
+                    if let Some(said) = unanswered(&tried, turns) {
+                        let message =
+                            format!("no pattern fits this phrase when it is said `{said}`");
+                        self.problems.add(&pointer, message);
+                    }
+                    phrases.push(phrase);
+                }
+                Err(error) => self.problems.add(&pointer, format!("the phrase `{text}`, {error}")),
+            }
+        }
+        phrases
+    }
+
+    fn check_sounds(&mut self, sounds: &BTreeMap<String, String>) {
+        for (word, like) in sounds {
+            let plain = |word: &str| !word.is_empty() && word.chars().all(char::is_alphabetic);
+            if !plain(word) || like.is_empty() || !like.split_whitespace().all(plain) {
+                let message =
+                    "expected a word, and words that sound like it: \"cloudgate\": \"cloud gate\"";
+                self.problems.add(&format!("/sounds/{word}"), message.to_owned());
+            }
+        }
     }
 
     /// Every state must be reached from the start.
@@ -344,7 +410,7 @@ impl<'a, 't> Compiler<'a, 't> {
     fn keys(&mut self, pointer: &str, source: String) -> Option<Keys> {
         if let Some(name) = source.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             match self.slots.get(name) {
-                Some((SlotKind::Digits { .. } | SlotKind::Number, _)) => {
+                Some((kind, _)) if kind.has_keys() => {
                     return Some(Keys::Slot(name.to_owned()));
                 }
                 Some(_) => {
@@ -468,4 +534,29 @@ fn places(pointer: &str, list: Vec<String>) -> impl Iterator<Item = (String, Str
     // In a file with one text instead of a list the index does not exist, and the problem is
     // placed at what is around it, which is the text.
     list.into_iter().enumerate().map(move |(index, text)| (format!("{pointer}/{index}"), text))
+}
+
+/// How many ways to say a phrase are tried.
+const TRIED: usize = 64;
+
+fn turns_of(state: &State) -> &[Turn] {
+    &state.turns
+}
+
+/// A way to say the phrase that fits no pattern of these turns, if one is found.
+fn unanswered(phrase: &Phrase, turns: &[&Turn]) -> Option<String> {
+    let mut state = 1_u64;
+    let mut pick = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % below.max(1)
+    };
+    (0..TRIED).find_map(|_| {
+        let mut said = Vec::new();
+        phrase.sample(&mut pick, &mut said);
+        let said = said.join(" ");
+        let words = words(&said);
+        let fits =
+            |turn: &&Turn| turn.when.any || turn.when.text.iter().any(|p| p.find(&words).is_some());
+        (!turns.iter().any(fits)).then_some(said)
+    })
 }

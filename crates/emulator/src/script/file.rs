@@ -24,8 +24,16 @@ pub(super) struct File {
     pub(super) finals: Option<Finals>,
     #[serde(default, deserialize_with = "unique")]
     pub(super) slots: BTreeMap<String, SlotFile>,
+    /// What callers say, for the recogniser.
+    #[serde(default)]
+    pub(super) phrases: Vec<String>,
+    /// Words that no dictionary has → words that sound like them.
+    #[serde(default, deserialize_with = "unique")]
+    pub(super) sounds: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) unheard: Vec<ActionFile>,
+    #[serde(default)]
+    pub(super) unclear: Vec<ActionFile>,
     #[serde(default)]
     pub(super) otherwise: Vec<ActionFile>,
     #[serde(default)]
@@ -39,6 +47,8 @@ pub(super) struct File {
 pub(super) struct StateFile {
     #[serde(default)]
     pub(super) turns: Vec<TurnFile>,
+    #[serde(default)]
+    pub(super) phrases: Vec<String>,
     #[serde(default)]
     pub(super) otherwise: Vec<ActionFile>,
     #[serde(default)]
@@ -115,7 +125,12 @@ pub(super) struct SlotFile {
 #[serde(rename_all = "camelCase")]
 pub(super) enum SlotKindFile {
     Digits,
+    SortCode,
+    AccountNumber,
     Number,
+    Amount,
+    Date,
+    YesNo,
     Words,
     Choice,
 }

@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use voice_ears::{Phrase, Slot};
+
 /// Words of a text that are looked at; typed text can be long.
 const MAX_WORDS: usize = 200;
 
@@ -17,13 +19,8 @@ const STOP_WORDS: [&str; 4] = ["please", "thanks", "thank", "now"];
 /// What a slot takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SlotKind {
-    /// Digits as figures or words, joined: "4 0 two one" is `4021`.
-    Digits {
-        /// How many there must be, if that is fixed.
-        length: Option<usize>,
-    },
-    /// One whole number.
-    Number,
+    /// Digits, a number, an amount, a date: what `voice_ears` reads.
+    Spoken(Slot),
     /// Some words.
     Words {
         /// At most this many.
@@ -182,21 +179,11 @@ impl SlotKind {
     /// The values that can begin here, the longest first, with the number of words they take.
     fn values(&self, words: &[String]) -> Vec<(usize, String)> {
         match self {
-            Self::Digits { length } => {
-                let runs: Vec<&str> = words.iter().map_while(|word| digits(word)).collect();
-                (1..=runs.len())
-                    .rev()
-                    .map(|taken| (taken, runs[..taken].concat()))
-                    .filter(|(_, value)| length.is_none_or(|length| value.len() == length))
-                    .collect()
+            Self::Spoken(slot) => {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let found = slot.read(&words).into_iter();
+                found.map(|found| (found.taken, found.value)).collect()
             }
-            Self::Number => words
-                .first()
-                .and_then(|word| digits(word).or_else(|| small_number(word)))
-                .filter(|value| value.len() <= 15)
-                .map(|value| (1, value.to_owned()))
-                .into_iter()
-                .collect(),
             Self::Words { max } => {
                 let own = words.iter().take_while(|word| !STOP_WORDS.contains(&word.as_str()));
                 let longest = own.take(*max).count();
@@ -210,49 +197,54 @@ impl SlotKind {
         }
     }
 
+    /// Whether telephone keys can fill it.
+    pub(super) fn has_keys(&self) -> bool {
+        matches!(self, Self::Spoken(slot) if !matches!(slot, Slot::Date | Slot::YesNo))
+    }
+
+    /// What callers say for it; `None` for words that nobody knows beforehand.
+    pub(super) fn phrase(&self) -> Option<Phrase> {
+        match self {
+            Self::Spoken(slot) => Some(slot.phrase()),
+            Self::Words { .. } => None,
+            Self::Choice { values } => {
+                let ways = values.iter().map(|(_, own)| (1.0, Phrase::plain(&own.join(" "))));
+                Some(Phrase::Choice(ways.collect()))
+            }
+        }
+    }
+
+    /// Something that it can take, as a phrase.
+    pub(super) fn example(&self) -> Option<Phrase> {
+        let digits = |length| Phrase::plain(&vec!["one"; length].join(" "));
+        Some(match self {
+            Self::Spoken(Slot::Digits { length }) => digits(length.unwrap_or(4)),
+            Self::Spoken(Slot::SortCode) => digits(6),
+            Self::Spoken(Slot::AccountNumber) => digits(8),
+            Self::Spoken(Slot::Number | Slot::Amount) => Phrase::plain("ten"),
+            Self::Spoken(Slot::Date) => Phrase::plain("march third"),
+            Self::Spoken(Slot::YesNo) | Self::Words { .. } | Self::Choice { .. } => {
+                return self.phrase();
+            }
+        })
+    }
+
     /// The value of a slot filled by telephone keys.
     pub(super) fn read_keys(&self, keys: &str) -> Option<String> {
         let all_digits = !keys.is_empty() && keys.bytes().all(|key| key.is_ascii_digit());
         match self {
-            Self::Digits { length } => {
+            Self::Spoken(Slot::Digits { length }) => {
                 let fits = length.is_none_or(|length| keys.len() == length);
                 (all_digits && fits).then(|| keys.to_owned())
             }
-            Self::Number => (all_digits && keys.len() <= 15).then(|| keys.to_owned()),
+            Self::Spoken(slot) => {
+                // Without names for their words keys can say figures only.
+                let read = slot.read(&[keys]).into_iter().next();
+                read.filter(|_| all_digits && self.has_keys()).map(|read| read.value)
+            }
             Self::Words { .. } | Self::Choice { .. } => None,
         }
     }
-}
-
-/// The figures of a word that is figures, or the name of one.
-fn digits(word: &str) -> Option<&str> {
-    if word.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(word);
-    }
-    Some(match word {
-        "zero" | "oh" | "o" => "0",
-        "one" => "1",
-        "two" => "2",
-        "three" => "3",
-        "four" => "4",
-        "five" => "5",
-        "six" => "6",
-        "seven" => "7",
-        "eight" => "8",
-        "nine" => "9",
-        _ => return None,
-    })
-}
-
-fn small_number(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "ten" => "10",
-        "eleven" => "11",
-        "twelve" => "12",
-        "fifteen" => "15",
-        "twenty" => "20",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -263,9 +255,9 @@ mod tests {
 
     fn slot(name: &str) -> Option<SlotKind> {
         Some(match name {
-            "account" => SlotKind::Digits { length: Some(4) },
-            "code" => SlotKind::Digits { length: None },
-            "limit" => SlotKind::Number,
+            "account" => SlotKind::Spoken(Slot::Digits { length: Some(4) }),
+            "code" => SlotKind::Spoken(Slot::Digits { length: None }),
+            "limit" => SlotKind::Spoken(Slot::Number),
             "city" => SlotKind::Words { max: 2 },
             "card" => SlotKind::Choice {
                 values: ["Gold card", "Gold"].map(|v| (v.to_owned(), words(v))).to_vec(),

@@ -16,6 +16,11 @@ pub enum Heard<'a> {
         /// The words, if somebody recognised them.
         words: Option<&'a str>,
     },
+    /// A turn of speech to which somebody listened who understands words, and did not understand.
+    Unclear {
+        /// Voiced milliseconds, as above.
+        ms: u64,
+    },
     /// A tool answered.
     ToolResult {
         /// The tool's name as in the call.

@@ -19,7 +19,8 @@ use super::reply::Reply;
 use super::violation::Violation;
 use super::{Exception, Outbound};
 use crate::config::{Generation, ResponseHead};
-use crate::ear::{Ear, EarEvent};
+use crate::ear::{EarEvent, MIN_TURN_MS};
+use crate::listener::{Listener, Noticed, Understood};
 use crate::observe::SessionRecord;
 use crate::script::{Heard, NOT_RECOGNISED, Script, typed};
 use crate::world::World;
@@ -49,7 +50,7 @@ enum Talk {
 struct Scripted {
     conversation: Conversation,
     script: Script,
-    ear: Option<Ear>,
+    listener: Option<Listener>,
     rate_hz: u32,
 }
 
@@ -302,7 +303,7 @@ impl Service {
             Talk::Scripted(Box::new(Scripted {
                 conversation,
                 script: Script::new(Arc::clone(&config.scenario)),
-                ear: None,
+                listener: None,
                 rate_hz: prompt.rate_hz,
             }))
         };
@@ -318,7 +319,8 @@ impl Service {
                     Sensitivity::Medium => pause.medium,
                     Sensitivity::Low => pause.low,
                 };
-                scripted.ear = Some(Ear::new(rate_hz, pause));
+                let ears = self.world.ears.as_deref();
+                scripted.listener = Some(Listener::new(rate_hz, pause, ears));
             }
             Talk::Echo(echo) => {
                 if let Err(error) = echo.opened(rate_hz) {
@@ -341,9 +343,12 @@ impl Service {
         match &mut self.talk {
             Talk::Echo(echo) => echo.audio(base64, pcm, &mut self.echoed),
             Talk::Scripted(scripted) => {
-                let heard = scripted.ear.as_mut().map(|ear| ear.push(pcm)).unwrap_or_default();
-                for event in heard {
-                    self.heard(now, event);
+                let Scripted { listener, script, .. } = &mut **scripted;
+                let ears = self.world.ears.as_deref();
+                let domain = || ears.and_then(|ears| ears.in_state(script.place()));
+                let noticed = listener.as_mut().map(|listener| listener.push(pcm, &domain));
+                for noticed in noticed.unwrap_or_default() {
+                    self.noticed(now, noticed);
                 }
             }
             Talk::None | Talk::Finished => {}
@@ -355,28 +360,43 @@ impl Service {
         match &mut self.talk {
             Talk::Echo(echo) => echo.closed(&mut self.echoed),
             Talk::Scripted(scripted) => {
-                let heard = scripted.ear.take().and_then(|mut ear| ear.force_end());
-                if let Some(event) = heard {
-                    self.heard(now, event);
+                let ended = scripted.listener.take().and_then(|mut listener| listener.force_end());
+                if let Some(ended) = ended {
+                    self.noticed(now, ended);
                 }
             }
             Talk::None | Talk::Finished => {}
         }
     }
 
-    fn heard(&mut self, now: Duration, event: EarEvent) {
+    fn noticed(&mut self, now: Duration, noticed: Noticed) {
         self.patience.heard_user(now);
         let Talk::Scripted(scripted) = &mut self.talk else { return };
         let Scripted { conversation, script, .. } = &mut **scripted;
-        match event {
-            EarEvent::SpeechStarted { offset_ms } => {
-                conversation.user_speech_started(now, offset_ms);
-            }
-            EarEvent::SpeechEnded { offset_ms, detected_ms, speech_ms } => {
-                let words = event.is_turn().then_some(NOT_RECOGNISED);
-                conversation.user_speech_ended(now, offset_ms, detected_ms, speech_ms, words);
-                if words.is_some() {
-                    let steps = script.hear(Heard::Speech { ms: speech_ms, words: None });
+        match noticed {
+            Noticed::Started { offset_ms } => conversation.user_speech_started(now, offset_ms),
+            // The service has no partial texts of the caller's.
+            Noticed::Partial { .. } => {}
+            Noticed::Ended { end, said, .. } => {
+                let EarEvent::SpeechEnded { offset_ms, detected_ms, speech_ms } = end else {
+                    return;
+                };
+                let heard = match &said {
+                    Understood::Words(heard) => Some(heard.text()),
+                    Understood::Deaf | Understood::Unclear => None,
+                };
+                // A short word that was understood is a turn, a short noise is not.
+                let is_turn = end.is_turn() || heard.is_some();
+                let text = heard.as_deref().unwrap_or(NOT_RECOGNISED);
+                let text = is_turn.then_some(text);
+                conversation.user_speech_ended(now, offset_ms, detected_ms, speech_ms, text);
+                if is_turn {
+                    let ms = speech_ms.max(MIN_TURN_MS);
+                    let steps = script.hear(match said {
+                        Understood::Deaf => Heard::Speech { ms, words: None },
+                        Understood::Unclear => Heard::Unclear { ms },
+                        Understood::Words(_) => Heard::Speech { ms, words: heard.as_deref() },
+                    });
                     conversation.begin(now, steps);
                 }
             }

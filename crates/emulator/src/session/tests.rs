@@ -30,7 +30,7 @@ impl Client {
     fn connect_to(model: Generation, config: EmulatorConfig) -> Self {
         let observer = Observer::new(config.record);
         let record = observer.open(1, "rid".into(), "model".into(), http::Version::HTTP_2);
-        let world = Arc::new(World::new(config, observer.clone()));
+        let world = Arc::new(World::new(config, observer.clone()).unwrap());
         let (events, inbound) = mpsc::channel(16);
         let (outbound, out) = mpsc::channel(4);
         tokio::spawn(run(model, inbound, outbound, world, record));

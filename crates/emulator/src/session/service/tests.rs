@@ -26,7 +26,7 @@ impl Stream {
             "amazon.nova-2-sonic-v1:0".into(),
             http::Version::HTTP_2,
         );
-        let world = Arc::new(World::new(config, observer.clone()));
+        let world = Arc::new(World::new(config, observer.clone()).unwrap());
         Self { service: Service::new(Generation::V2, world, record), observer }
     }
 
