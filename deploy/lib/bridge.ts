@@ -31,6 +31,8 @@ import type { Roles } from "./roles.ts";
 
 /** Where a task listens. */
 const PORT = 8081;
+/** What any task is called in the private zone. */
+const NAME = "bridge";
 /** Seconds after which the functions look up again which tasks there are. */
 const NAME_SECONDS = 5;
 /** Per cent of a core's time that is aimed at. */
@@ -75,7 +77,7 @@ export class Bridge extends Construct {
     const [role, may] = this.role(props);
     const start = this.executionMay(roles.execution, log);
     const name = this.name(network);
-    this.url = `http://${name.attrName}.${Aws.STACK_NAME}.internal:${PORT}`;
+    this.url = `http://${NAME}.${Aws.STACK_NAME}.internal:${PORT}`;
 
     // Not the server's cluster: `deploy/release` and scale-in protection are about that one's tasks.
     const cluster = new ecs.CfnCluster(this, "Cluster", {
@@ -180,7 +182,7 @@ export class Bridge extends Construct {
       vpc: network.vpcId,
     });
     return new discovery.CfnService(this, "Name", {
-      name: "bridge",
+      name: NAME,
       description: "Tasks of the audio bridge that are healthy",
       namespaceId: zone.attrId,
       dnsConfig: {

@@ -474,7 +474,7 @@ test("the functions find any task of the bridge by a name, and each task by its 
     const [condition, ours, theirs] =
       raw.Resources[name].Properties.Environment.Variables.BRIDGE_URL["Fn::If"];
     assert.equal(condition, "HasBridge");
-    assert.match(JSON.stringify(ours), /http:.*BridgeName.*AWS::StackName.*\.internal:8081/);
+    assert.match(JSON.stringify(ours), /http:\/\/bridge\..*AWS::StackName.*\.internal:8081/);
     assert.deepEqual(theirs, { Ref: "BridgeUrl" });
   }
   // A task that names another address than its own would send the functions elsewhere.
