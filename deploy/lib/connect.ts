@@ -2,8 +2,8 @@
  * What Amazon Connect needs of the stack so that phone calls can be brought in: its media stream,
  * and a bucket whose prompts it may play.
  *
- * Only that, and only when an instance is named. The audio bridge, its functions and the contact
- * flow are deployed on top; `BridgePolicy` is what the bridge's task role needs of these parts.
+ * Only that, and only when an instance is named. The audio bridge and its functions are in
+ * `bridge.ts` and `functions.ts`; `BridgePolicy` is for a bridge that runs elsewhere.
  */
 import {
   Aws,
@@ -12,7 +12,6 @@ import {
   aws_s3 as s3,
   CfnOutput,
   Duration,
-  Fn,
   RemovalPolicy,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
@@ -26,8 +25,21 @@ interface ConnectProps {
   key: EncryptionKey;
 }
 
+/** What a bridge needs to speak with Amazon Polly's voice; Polly knows no resource of it. */
+export const SPEECH = {
+  Sid: "Speech",
+  Effect: "Allow",
+  Action: "polly:SynthesizeSpeech",
+  Resource: "*",
+};
+
 /** Media streaming, prompts, and the bridge's permissions. */
 export class ConnectHook extends Construct {
+  /** Where answers are put as prompts. */
+  readonly promptBucketName: string;
+  /** What every bridge needs: the callers' audio, its key, and a place for prompts. */
+  readonly bridgeMay: iam.PolicyStatementProps[];
+
   constructor(scope: Construct, id: string, { given, key }: ConnectProps) {
     super(scope, id);
     // One stream for each call, made by Connect, which puts the alias and the contact behind it.
@@ -76,42 +88,30 @@ export class ConnectHook extends Construct {
     );
 
     const streams = `arn:${Aws.PARTITION}:kinesisvideo:${Aws.REGION}:${Aws.ACCOUNT_ID}:stream/${prefix}*/*`;
+    this.promptBucketName = prompts.bucketName;
+    this.bridgeMay = [
+      {
+        sid: "CallerAudio",
+        actions: ["kinesisvideo:GetDataEndpoint", "kinesisvideo:GetMedia"],
+        resources: [streams],
+      },
+      {
+        sid: "CallerAudioKey",
+        actions: ["kms:Decrypt"],
+        resources: [key.arn],
+        conditions: {
+          StringEquals: { "kms:ViaService": `kinesisvideo.${Aws.REGION}.amazonaws.com` },
+        },
+      },
+      // It never reads one: Connect does.
+      { sid: "Prompts", actions: ["s3:PutObject"], resources: [prompts.arnForObjects("*")] },
+    ];
     const policy = new iam.ManagedPolicy(this, "BridgePolicy", {
       description:
         "What the audio bridge needs: callers' audio, answers as prompts, speech for them",
       statements: [
-        new iam.PolicyStatement({
-          sid: "CallerAudio",
-          actions: [
-            "kinesisvideo:GetDataEndpoint",
-            "kinesisvideo:GetMedia",
-            "kinesisvideo:DescribeStream",
-          ],
-          resources: [streams],
-        }),
-        new iam.PolicyStatement({
-          sid: "CallerAudioKey",
-          actions: ["kms:Decrypt"],
-          resources: [key.arn],
-          conditions: {
-            StringEquals: { "kms:ViaService": `kinesisvideo.${Aws.REGION}.amazonaws.com` },
-          },
-        }),
-        new iam.PolicyStatement({
-          sid: "Prompts",
-          actions: ["s3:PutObject"],
-          resources: [prompts.arnForObjects("*")],
-        }),
-        new iam.PolicyStatement({
-          sid: "Speech",
-          actions: ["polly:SynthesizeSpeech"],
-          resources: ["*"],
-        }),
-        new iam.PolicyStatement({
-          sid: "Contact",
-          actions: ["connect:UpdateContactAttributes", "connect:StopContact"],
-          resources: [Fn.join("", [given.connectInstanceArn, "/contact/*"])],
-        }),
+        ...this.bridgeMay.map((statement) => new iam.PolicyStatement(statement)),
+        iam.PolicyStatement.fromJson(SPEECH),
       ],
     });
     onlyIf(this, given.hasConnect);

@@ -1,7 +1,7 @@
 /**
  * The two functions that a contact flow of Amazon Connect invokes, and who may invoke them.
  *
- * Only when it is said where the audio bridge is. They are `bootstrap` programs in zips that
+ * Only when it is said where their programs are. They are `bootstrap` programs in zips that
  * `deploy/functions` has put into a bucket. They ask the bridge with a signed request and need
  * nothing of AWS but a log and a way into the VPC.
  */
@@ -19,6 +19,7 @@ import {
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
+import type { Bridge } from "./bridge.ts";
 import type { EncryptionKey } from "./key.ts";
 import type { Network } from "./network.ts";
 import { onlyIf } from "./only.ts";
@@ -34,13 +35,14 @@ const FUNCTIONS = {
 const TIMEOUT = 9;
 /** Memory decides the share of a core: with less, a cold start takes longer. */
 const MEMORY = 256;
-/** Where the bridge listens unless it is told otherwise, and TLS. */
+/** Where a bridge that is not ours listens unless it is told otherwise, and TLS. */
 const PORTS = [8081, 443];
 
 interface FunctionsProps {
   given: Parameters;
   network: Network;
   key: EncryptionKey;
+  bridge: Bridge;
 }
 
 const policyOf = (role: iam.Role) =>
@@ -48,16 +50,24 @@ const policyOf = (role: iam.Role) =>
 
 /** Functions, roles, and the instance's leave to invoke them. */
 export class PhoneFunctions extends Construct {
-  constructor(scope: Construct, id: string, { given, network, key }: FunctionsProps) {
+  constructor(scope: Construct, id: string, { given, network, key, bridge }: FunctionsProps) {
     super(scope, id);
     const access = new ec2.SecurityGroup(this, "Access", {
       vpc: network.vpc,
       description: "The functions of the phone to the audio bridge",
       allowAllOutbound: false,
     });
-    for (const port of PORTS) {
-      access.addEgressRule(ec2.Peer.ipv4(given.vpcCidr), ec2.Port.tcp(port), "The audio bridge");
-    }
+    const elsewhere = PORTS.map(
+      (port) =>
+        new ec2.CfnSecurityGroupEgress(this, `Bridge${port}`, {
+          groupId: access.securityGroupId,
+          cidrIp: given.vpcCidr,
+          ipProtocol: "tcp",
+          fromPort: port,
+          toPort: port,
+          description: "The audio bridge",
+        }),
+    );
 
     const made = Object.entries(FUNCTIONS).map(([name, program]) => {
       const log = new logs.LogGroup(this, `${name}Log`, {
@@ -85,7 +95,11 @@ export class PhoneFunctions extends Construct {
         },
         environment: {
           variables: {
-            BRIDGE_URL: given.bridgeUrl,
+            BRIDGE_URL: Fn.conditionIf(
+              given.hasBridge.logicalId,
+              bridge.url,
+              given.bridgeUrl,
+            ).toString(),
             // CloudFormation puts it in; the functions may read no secret.
             BRIDGE_KEY: SecretValue.secretsManager(given.bridgeKeyArn).unsafeUnwrap(),
           },
@@ -109,6 +123,8 @@ export class PhoneFunctions extends Construct {
       return { name, arn: code.attrArn };
     });
     onlyIf(this, given.hasFunctions);
+    for (const rule of elsewhere) onlyIf(rule, given.hasOtherBridge);
+    bridge.admit(access);
     for (const { name, arn } of made) {
       new CfnOutput(this, `${name}Arn`, { value: arn, condition: given.hasFunctions });
     }

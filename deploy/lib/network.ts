@@ -35,6 +35,8 @@ export class Network extends Construct {
   readonly privateSubnetIds: string[];
   /** What has to be there before a task can reach anything. */
   readonly ways: CfnResource[];
+  /** From which addresses tasks reach the internet, as blocks, where that is known. */
+  readonly natAddresses: string[];
 
   constructor(scope: Construct, id: string, { given, key }: NetworkProps) {
     super(scope, id);
@@ -47,6 +49,7 @@ export class Network extends Construct {
     this.vpcId = either(own.vpcId, given.vpcId).toString();
     this.publicSubnetIds = Token.asList(either(own.publicSubnetIds, given.publicSubnetIds));
     this.privateSubnetIds = Token.asList(either(own.privateSubnetIds, given.privateSubnetIds));
+    this.natAddresses = Token.asList(either(own.natAddresses, given.natAddresses));
     // The constructs of CDK want a VPC only to know its id.
     this.vpc = ec2.Vpc.fromVpcAttributes(this, "Vpc", {
       vpcId: this.vpcId,
@@ -60,6 +63,7 @@ class OwnVpc extends Construct {
   readonly publicSubnetIds: string[];
   readonly privateSubnetIds: string[];
   readonly ways: CfnResource[] = [];
+  readonly natAddresses: string[] = [];
 
   constructor(scope: Construct, id: string, { given, key }: NetworkProps) {
     super(scope, id);
@@ -114,6 +118,7 @@ class OwnVpc extends Construct {
         tags: tags("nat"),
       });
       address.addResourceDependency(attachment);
+      this.natAddresses.push(Fn.join("", [address.attrPublicIp, "/32"]));
       const nat = new ec2.CfnNatGateway(this, `Nat${letter}`, {
         subnetId: open.ref,
         allocationId: address.attrAllocationId,

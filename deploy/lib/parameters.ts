@@ -245,34 +245,57 @@ export function parameters(stack: Stack) {
       ),
     }),
 
-    ...group("Who is told, and the phone", {
+    ...group("Who is told", {
       alarmEmail: text("AlarmEmail", "Who gets the alarms; empty: nobody, they show only", ""),
+    }),
+
+    ...group("The phone", {
       connectInstanceArn: text(
         "ConnectInstanceArn",
         "Amazon Connect instance whose media are streamed; empty: no phone",
         "",
       ),
-      bridgeUrl: text(
-        "BridgeUrl",
-        "Where the functions of the phone reach the audio bridge, such as" +
-          " http://bridge.example.internal:8081; empty: there are no functions",
-        "",
-        { pattern: "|https?://[^/]+" },
-      ),
-      bridgeKeyArn: text(
-        "BridgeKeyArn",
-        "Secret whose text is BRIDGE_KEY, with which the functions sign",
-        "",
-      ),
       functionBucket: text(
         "FunctionBucket",
-        "Bucket with start-bot-session.zip and process-bot-turn.zip; `deploy/functions` fills it",
+        "Bucket with start-bot-session.zip and process-bot-turn.zip; `deploy/functions` fills it." +
+          " Empty: there are no functions and no audio bridge",
         "",
       ),
       functionPrefix: text(
         "FunctionPrefix",
         "What stands before those names there, another one for each version",
         "",
+      ),
+      bridgeKeyArn: text(
+        "BridgeKeyArn",
+        "Secret whose text is BRIDGE_KEY, with which the functions sign",
+        "",
+      ),
+      bridgeServerKeyArn: text(
+        "BridgeServerKeyArn",
+        "Secret whose text is BRIDGE_SERVER_KEY, one of the keys of API_KEYS, with which the bridge" +
+          " calls the server",
+        "",
+      ),
+      bridgeTasks: number("BridgeTasks", "Fewest tasks of the audio bridge", 2, { least: 1 }),
+      bridgeMaxTasks: number("BridgeMaxTasks", "Most tasks of the audio bridge", 6, { least: 1 }),
+      voiceOut: text(
+        "VoiceOut",
+        "Who speaks on the phone: `nova` (Nova Sonic's own voice) or `polly`",
+        "nova",
+        { oneOf: ["nova", "polly"] },
+      ),
+      natAddresses: list(
+        "NatAddresses",
+        "Of a VPC that is there: public addresses of its NAT gateways, such as 198.51.100.7/32, from" +
+          " which the bridge calls; UpgradesPerAddress does not count them",
+      ),
+      bridgeUrl: text(
+        "BridgeUrl",
+        "Where an audio bridge of your own is, such as http://bridge.example.internal:8081;" +
+          " empty: one is made",
+        "",
+        { pattern: "|https?://[^/]+" },
       ),
     }),
   };
@@ -309,10 +332,19 @@ type Given = Record<
   | "connectInstanceArn"
   | "bridgeUrl"
   | "bridgeKeyArn"
+  | "bridgeServerKeyArn"
+  | "voiceOut"
   | "functionBucket",
   string
 > &
-  Record<"publicSubnetIds" | "privateSubnetIds" | "toolLambdaArns" | "knowledgeBaseArns", string[]>;
+  Record<
+    | "publicSubnetIds"
+    | "privateSubnetIds"
+    | "toolLambdaArns"
+    | "knowledgeBaseArns"
+    | "natAddresses",
+    string[]
+  >;
 
 const is = Fn.conditionEquals;
 const filled = (value: string) => Fn.conditionNot(is(value, ""));
@@ -322,6 +354,9 @@ const anyOf = (values: string[]) => filled(Fn.join("", values));
 function conditions(stack: Stack, given: Given) {
   const when = (id: string, expression: ReturnType<typeof is>) =>
     new CfnCondition(stack, id, { expression });
+  const phone = [filled(given.connectInstanceArn), filled(given.functionBucket)];
+  const bridge = [...phone, is(given.bridgeUrl, "")];
+  const isKnown = Fn.conditionOr(is(given.vpcId, ""), anyOf(given.natAddresses));
   return {
     createNetwork: when("CreateNetwork", is(given.vpcId, "")),
     hasDomain: when("HasDomain", filled(given.domainName)),
@@ -340,10 +375,11 @@ function conditions(stack: Stack, given: Given) {
     scaleByThresholds: when("ScaleByThresholds", is(given.scalingMode, "thresholds")),
     hasAlarmEmail: when("HasAlarmEmail", filled(given.alarmEmail)),
     hasConnect: when("HasConnect", filled(given.connectInstanceArn)),
-    hasFunctions: when(
-      "HasFunctions",
-      Fn.conditionAnd(filled(given.connectInstanceArn), filled(given.bridgeUrl)),
-    ),
+    hasFunctions: when("HasFunctions", Fn.conditionAnd(...phone)),
+    hasBridge: when("HasBridge", Fn.conditionAnd(...bridge)),
+    hasOtherBridge: when("HasOtherBridge", Fn.conditionAnd(...phone, filled(given.bridgeUrl))),
+    bridgeHasPolly: when("BridgeHasPolly", Fn.conditionAnd(...bridge, is(given.voiceOut, "polly"))),
+    bridgeIsKnown: when("BridgeIsKnown", Fn.conditionAnd(...bridge, isKnown)),
     isArm: when("IsArm", is(given.architecture, "ARM64")),
   };
 }
@@ -370,14 +406,24 @@ function refuse(stack: Stack, given: Given): void {
   demand(
     "FunctionsAreWhole",
     or(
-      is(given.bridgeUrl, ""),
+      and(is(given.functionBucket, ""), is(given.bridgeUrl, "")),
       and(
         filled(given.connectInstanceArn),
         filled(given.bridgeKeyArn),
         filled(given.functionBucket),
       ),
     ),
-    "BridgeUrl needs ConnectInstanceArn, BridgeKeyArn and FunctionBucket",
+    "The functions of the phone need ConnectInstanceArn, BridgeKeyArn and FunctionBucket",
+  );
+  demand(
+    "BridgeIsWhole",
+    or(
+      is(given.functionBucket, ""),
+      filled(given.bridgeUrl),
+      and(filled(given.bridgeServerKeyArn), filled(given.apiKeysArn), filled(given.domainName)),
+    ),
+    "An audio bridge needs BridgeServerKeyArn, ApiKeysArn and DomainName to call the server, or" +
+      " BridgeUrl says where there is one",
   );
   demand(
     "SomebodyIsAsked",

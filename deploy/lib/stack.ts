@@ -10,6 +10,7 @@ import type { Construct } from "constructs";
 
 import { Alarms } from "./alarms.ts";
 import { Balancer } from "./balancer.ts";
+import { Bridge } from "./bridge.ts";
 import { Cache } from "./cache.ts";
 import { ConnectHook } from "./connect.ts";
 import { dashboard } from "./dashboard.ts";
@@ -57,9 +58,10 @@ export class VoiceStack extends Stack {
       alarms,
     });
     new Scaling(this, "Scaling", { given, metrics, balancer, service });
-    new Firewall(this, "Firewall", { given, balancer, key });
-    new ConnectHook(this, "Connect", { given, key });
-    new PhoneFunctions(this, "Phone", { given, network, key });
+    new Firewall(this, "Firewall", { given, network, balancer, key });
+    const connect = new ConnectHook(this, "Connect", { given, key });
+    const bridge = new Bridge(this, "Bridge", { given, network, connect, roles, key });
+    new PhoneFunctions(this, "Phone", { given, network, key, bridge });
     dashboard(this, { metrics, balancer, service, alarms });
 
     const domain = given.domainName;

@@ -4,11 +4,13 @@
  * It sees the request that opens a WebSocket and nothing after it; what is said on one is limited by
  * the program. Its log has no query and no header that carries a ticket, a token or a key.
  */
-import { Aws, aws_logs as logs, aws_wafv2 as waf, RemovalPolicy } from "aws-cdk-lib";
+import { Aws, aws_logs as logs, aws_wafv2 as waf, Fn, RemovalPolicy } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
 import type { Balancer } from "./balancer.ts";
 import type { EncryptionKey } from "./key.ts";
+import type { Network } from "./network.ts";
+import { onlyIf } from "./only.ts";
 import type { Parameters } from "./parameters.ts";
 
 /** Over how long addresses are counted. */
@@ -19,13 +21,14 @@ const SECRET_HEADERS = ["authorization", "cookie", "sec-websocket-protocol"];
 
 interface FirewallProps {
   given: Parameters;
+  network: Network;
   balancer: Balancer;
   key: EncryptionKey;
 }
 
 /** The web ACL, bound to the load balancer. */
 export class Firewall extends Construct {
-  constructor(scope: Construct, id: string, { given, balancer, key }: FirewallProps) {
+  constructor(scope: Construct, id: string, { given, network, balancer, key }: FirewallProps) {
     super(scope, id);
     const seen = (metricName: string) => ({
       metricName,
@@ -34,13 +37,29 @@ export class Firewall extends Construct {
     });
     // Only calls are counted under the narrow limit; pages and API have the wide one.
     const toCalls = {
-      byteMatchStatement: {
-        fieldToMatch: { uriPath: {} },
-        positionalConstraint: "STARTS_WITH",
-        searchString: "/sonic",
-        textTransformations: [{ priority: 0, type: "NORMALIZE_PATH" }],
+      ByteMatchStatement: {
+        FieldToMatch: { UriPath: {} },
+        PositionalConstraint: "STARTS_WITH",
+        SearchString: "/sonic",
+        TextTransformations: [{ Priority: 0, Type: "NORMALIZE_PATH" }],
       },
     };
+    // Everybody who phones comes from the few addresses of the NAT gateways, by the bridge.
+    const bridge = new waf.CfnIPSet(this, "Bridge", {
+      scope: "REGIONAL",
+      ipAddressVersion: "IPV4",
+      description: `From where the audio bridge calls, stack ${Aws.STACK_NAME}`,
+      addresses: network.natAddresses,
+    });
+    onlyIf(bridge, given.bridgeIsKnown);
+    const notByBridge = {
+      NotStatement: { Statement: { IPSetReferenceStatement: { Arn: bridge.attrArn } } },
+    };
+    const counted = Fn.conditionIf(
+      given.bridgeIsKnown.logicalId,
+      { AndStatement: { Statements: [toCalls, notByBridge] } },
+      toCalls,
+    );
     const rate = (name: string, priority: number, limit: number, scopeDownStatement?: object) => ({
       name,
       priority,
@@ -71,7 +90,7 @@ export class Firewall extends Construct {
       rules: [
         managed("AWSManagedRulesAmazonIpReputationList", 0),
         managed("AWSManagedRulesKnownBadInputsRuleSet", 1),
-        rate("Calls", 2, given.upgradesPerAddress, toCalls),
+        rate("Calls", 2, given.upgradesPerAddress, counted),
         rate("Requests", 3, given.requestsPerAddress),
       ],
     });

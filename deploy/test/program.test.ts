@@ -1,6 +1,6 @@
 /**
  * What the template says to the program, held against the program itself: every variable is one that
- * `voice-s2s serve --help` lists, every metric one that it publishes.
+ * the help of `voice-s2s serve` or `voice-s2s bridge` lists, every metric one that it publishes.
  *
  * VOICE_S2S names the program; `./tests/run deploy` builds it. Without it that test is skipped.
  */
@@ -16,10 +16,10 @@ import { templateText } from "../lib/stack.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Names of the variables of the task definition, the conditional ones included. */
-function variables(): string[] {
+/** Names of the variables of a task definition, the conditional ones included. */
+function variables(task: string): string[] {
   const { Resources } = JSON.parse(templateText());
-  const [container] = Resources.ServiceTask.Properties.ContainerDefinitions;
+  const [container] = Resources[task].Properties.ContainerDefinitions;
   return [...container.Environment, ...container.Secrets].map(
     (entry) => entry.Name ?? entry["Fn::If"][1].Name,
   );
@@ -33,19 +33,24 @@ function sources(folder: string): string[] {
   });
 }
 
-test(
-  "every variable of the task is one of the program's",
-  { skip: !process.env.VOICE_S2S && "VOICE_S2S names no program" },
-  () => {
-    const help = execFileSync(process.env.VOICE_S2S!, ["serve", "--help"], { encoding: "utf8" });
-    const listed = new Set([...help.matchAll(/\[env: ([A-Z0-9_]+)/g)].map((match) => match[1]));
-    assert.ok(listed.size > 30, "no help");
-    assert.deepEqual(
-      variables().filter((name) => !listed.has(name)),
-      [],
-    );
-  },
-);
+for (const [command, task] of [
+  ["serve", "ServiceTask"],
+  ["bridge", "BridgeDefinition"],
+] as const) {
+  test(
+    `every variable of the task that runs \`${command}\` is one of the program's`,
+    { skip: !process.env.VOICE_S2S && "VOICE_S2S names no program" },
+    () => {
+      const help = execFileSync(process.env.VOICE_S2S!, [command, "--help"], { encoding: "utf8" });
+      const listed = new Set([...help.matchAll(/\[env: ([A-Z0-9_]+)/g)].map((match) => match[1]));
+      assert.ok(listed.size > 15, "no help");
+      assert.deepEqual(
+        variables(task).filter((name) => !listed.has(name)),
+        [],
+      );
+    },
+  );
+}
 
 test("every metric is published by the program", () => {
   const text = ["src", "crates", "actors"].flatMap((room) => sources(join(root, room))).join("\n");

@@ -73,7 +73,8 @@ after(async () => {
 /** The template without what moto cannot read: Fn::Cidr, and attributes of some resources. */
 function forMoto(): string {
   const template = JSON.parse(readFileSync(join(folder, "template.json"), "utf8"));
-  const mute = /^AWS::CloudWatch::(Composite)?Alarm$|^AWS::ElasticLoadBalancingV2::TargetGroup$/;
+  const mute =
+    /^AWS::CloudWatch::(Composite)?Alarm$|^AWS::ElasticLoadBalancingV2::TargetGroup$|^AWS::ServiceDiscovery::|^AWS::WAFv2::IPSet$/;
   const change = (value: any): any => {
     if (Array.isArray(value)) return value.map(change);
     if (!value || typeof value !== "object") return value;
@@ -210,6 +211,59 @@ test(
     );
     assert.equal(new Set(out.map((route: any) => route.NatGatewayId).filter(Boolean)).size, 2);
     assert.equal(out.filter((route: any) => route.GatewayId?.startsWith("igw-")).length, 1);
+  },
+);
+
+test(
+  "with an instance of Connect and the functions, the bridge is there and they know where",
+  { skip, timeout: 900_000 },
+  async () => {
+    const zip = join(work, "function.zip");
+    // An archive with nothing in it.
+    writeFileSync(zip, Buffer.from(`504b0506${"00".repeat(18)}`, "hex"));
+    await aws("s3api", "create-bucket", "--bucket", "functions");
+    for (const name of ["start-bot-session", "process-bot-turn"]) {
+      const key = `v1/${name}.zip`;
+      await aws("s3api", "put-object", "--bucket", "functions", "--key", key, "--body", zip);
+    }
+    const keyOf = async (name: string) =>
+      (await aws("secretsmanager", "create-secret", "--name", name, "--secret-string", name)).ARN;
+    const bridgeKey = await keyOf("bridge-key-0123456789");
+    const serverKey = await keyOf("server-key-0123456789");
+    const said = await script(
+      "deploy",
+      "phone",
+      await parameters({
+        ConnectInstanceArn: "arn:aws:connect:us-east-1:111122223333:instance/i",
+        FunctionBucket: "functions",
+        FunctionPrefix: "v1/",
+        BridgeKeyArn: bridgeKey,
+        BridgeServerKeyArn: serverKey,
+      }),
+    );
+    assert.match(said, /BridgeAddress\s+http:\/\/bridge\.phone\.internal:8081/);
+
+    const { taskDefinition } = await aws(
+      "ecs",
+      "describe-task-definition",
+      "--task-definition",
+      "phone-bridge",
+    );
+    const [container] = taskDefinition.containerDefinitions;
+    assert.deepEqual(container.command, ["bridge"]);
+    const environment = named(container, "environment");
+    assert.equal(environment.BRIDGE_SERVER, "wss://voice.example.com/sonic");
+    assert.match(environment.PROMPT_BUCKET, /^s3:\/\/./);
+    assert.deepEqual(named(container, "secrets"), {
+      BRIDGE_KEY: bridgeKey,
+      BRIDGE_SERVER_KEY: serverKey,
+    });
+    const services = await aws("ecs", "list-services", "--cluster", "phone-bridge");
+    assert.equal(services.serviceArns.length, 1);
+    const { Functions } = await aws("lambda", "list-functions");
+    const urls = Functions.map((entry: any) => entry.Environment.Variables.BRIDGE_URL);
+    assert.equal(urls.length, 2);
+    for (const url of urls) assert.equal(url, "http://bridge.phone.internal:8081");
   },
 );
 

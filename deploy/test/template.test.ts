@@ -16,10 +16,7 @@ const text = templateText();
 const raw = JSON.parse(text);
 const template = Template.fromJSON(raw);
 
-const container = () => {
-  const [task] = Object.values(template.findResources("AWS::ECS::TaskDefinition"));
-  return task!.Properties.ContainerDefinitions[0];
-};
+const container = (task = "ServiceTask") => raw.Resources[task].Properties.ContainerDefinitions[0];
 const attributes = (list: { Key: string; Value: unknown }[]) =>
   Object.fromEntries(list.filter((entry) => entry.Key).map(({ Key, Value }) => [Key, Value]));
 const parameter = (name: string) => raw.Parameters[name];
@@ -131,8 +128,10 @@ test("outside there is TLS 1.2 or newer, and port 80 only leads there", () => {
 });
 
 test("tasks are reached from the balancer alone and have no public address", () => {
-  template.hasResourceProperties("AWS::ECS::Service", {
-    NetworkConfiguration: { AwsvpcConfiguration: { AssignPublicIp: "DISABLED" } },
+  template.allResourcesProperties("AWS::ECS::Service", {
+    NetworkConfiguration: {
+      AwsvpcConfiguration: Match.objectLike({ AssignPublicIp: "DISABLED" }),
+    },
   });
   const [access] = Object.entries(template.findResources("AWS::EC2::SecurityGroup"))
     .filter(([name]) => name === "ServiceAccess")
@@ -144,6 +143,7 @@ test("tasks are reached from the balancer alone and have no public address", () 
   assert.deepEqual(into.sort(), [
     [6379, "ServiceAccess"],
     [8080, "BalancerAccess"],
+    [8081, "PhoneAccess"],
   ]);
 });
 
@@ -222,7 +222,7 @@ test("only ECS reads secrets, and no variable holds one", () => {
   const read = Object.keys(may).filter((sid) =>
     may[sid]!.actions.includes("secretsmanager:GetSecretValue"),
   );
-  assert.deepEqual(read, ["Secrets", "ApiKeys", "Langfuse", "SessionStore"]);
+  assert.deepEqual(read, ["Secrets", "ApiKeys", "Langfuse", "SessionStore", "BridgeKeys"]);
   for (const sid of read) assert.notEqual(may[sid]!.resource, '"*"');
   const names = container().Environment.map(
     (entry: any) => entry.Name ?? entry["Fn::If"]?.[1].Name,
@@ -250,7 +250,7 @@ test("the keys that are made here are 64 hexadecimal digits", () => {
 });
 
 test("roles are taken by the tasks of this account only", () => {
-  for (const role of ["RolesTask", "RolesExecution"]) {
+  for (const role of ["RolesTask", "RolesExecution", "BridgeTask"]) {
     const [statement] = raw.Resources[role].Properties.AssumeRolePolicyDocument.Statement;
     assert.deepEqual(statement.Condition.StringEquals, {
       "aws:SourceAccount": { Ref: "AWS::AccountId" },
@@ -290,7 +290,9 @@ test("both ways of scaling are there, with their numbers, and one of them is in 
   assert.deepEqual(defaults, ["500", "100", "50", "10", "2"]);
   const conditions = Object.values(
     template.findResources("AWS::ApplicationAutoScaling::ScalingPolicy"),
-  ).map((policy) => policy.Condition);
+  )
+    .map((policy) => policy.Condition)
+    .filter((condition) => condition !== "HasBridge");
   assert.deepEqual(conditions.sort(), [
     "ScaleBySessions",
     "ScaleBySessions",
@@ -376,7 +378,10 @@ test("Connect may play the prompts of its own instance, and nobody is let in wit
 
 test("the functions of the phone may write their log and nothing else, and one instance may invoke them", () => {
   const parts = Object.entries<any>(raw.Resources).filter(([name]) => name.startsWith("Phone"));
-  for (const [name, part] of parts) assert.equal(part.Condition, "HasFunctions", name);
+  for (const [name, part] of parts) {
+    const isRule = part.Type === "AWS::EC2::SecurityGroupEgress";
+    assert.equal(part.Condition, isRule ? "HasOtherBridge" : "HasFunctions", name);
+  }
   const of = (type: string) => parts.map(([, part]) => part).filter((part) => part.Type === type);
   const functions = of("AWS::Lambda::Function").map((part) => part.Properties);
   assert.equal(functions.length, 2);
@@ -409,4 +414,98 @@ test("the functions of the phone may write their log and nothing else, and one i
     ["LAMBDA_FUNCTION", "LAMBDA_FUNCTION"],
   );
   assert.ok(raw.Rules.FunctionsAreWhole);
+});
+
+test("the audio bridge is there with the functions, unless there is another one", () => {
+  const parts = Object.entries<any>(raw.Resources).filter(([name]) => name.startsWith("Bridge"));
+  for (const [name, part] of parts)
+    assert.equal(part.Condition, name === "BridgePolly" ? "BridgeHasPolly" : "HasBridge", name);
+  const all = JSON.stringify(raw.Conditions.HasBridge["Fn::And"]);
+  assert.deepEqual(
+    [...all.matchAll(/"Ref":"(\w+)"/g)].map((match) => match[1]),
+    ["ConnectInstanceArn", "FunctionBucket", "BridgeUrl"],
+  );
+  assert.ok(raw.Rules.BridgeIsWhole);
+
+  const { Image, Command, StopTimeout, HealthCheck, ReadonlyRootFilesystem, User, Secrets } =
+    container("BridgeDefinition");
+  assert.deepEqual([Image, Command], [{ Ref: "ImageUri" }, ["bridge"]]);
+  assert.deepEqual([ReadonlyRootFilesystem, User], [true, "10001:10001"]);
+  assert.equal(StopTimeout, 120, "calls get SHUTDOWN_GRACE to end");
+  assert.deepEqual(HealthCheck.Command.slice(-3), ["healthcheck", "--port", "8081"]);
+  assert.deepEqual(
+    Object.fromEntries(Secrets.map((secret: any) => [secret.Name, secret.ValueFrom.Ref])),
+    { BRIDGE_KEY: "BridgeKeyArn", BRIDGE_SERVER_KEY: "BridgeServerKeyArn" },
+  );
+  template.hasResourceProperties("AWS::ApplicationAutoScaling::ScalableTarget", {
+    MinCapacity: { Ref: "BridgeTasks" },
+    MaxCapacity: { Ref: "BridgeMaxTasks" },
+  });
+  assert.equal(parameter("BridgeTasks").Default, "2");
+});
+
+test("the audio bridge hears callers and leaves prompts, and may do nothing else", () => {
+  const may = actions("BridgeTask");
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(may).map(([sid, { actions }]) => [sid, actions])),
+    {
+      CallerAudio: ["kinesisvideo:GetDataEndpoint", "kinesisvideo:GetMedia"],
+      CallerAudioKey: ["kms:Decrypt"],
+      Prompts: ["s3:PutObject"],
+      Speech: ["polly:SynthesizeSpeech"],
+    },
+  );
+  const everywhere = Object.keys(may).filter((sid) => may[sid]!.resource === '"*"');
+  assert.deepEqual(everywhere, ["Speech"], "Polly knows no resource");
+  assert.match(may.CallerAudio!.resource, /:stream\/.*AWS::StackName.*\*\/\*/);
+  const { ManagedPolicyArns, Policies } = raw.Resources.BridgeTask.Properties;
+  assert.deepEqual([ManagedPolicyArns, Policies], [undefined, undefined]);
+});
+
+test("the functions find any task of the bridge by a name, and each task by its address", () => {
+  const { DnsConfig, HealthCheckCustomConfig } = raw.Resources.BridgeName.Properties;
+  assert.deepEqual(DnsConfig.DnsRecords, [{ Type: "A", TTL: 5 }]);
+  assert.equal(DnsConfig.RoutingPolicy, "MULTIVALUE");
+  assert.ok(HealthCheckCustomConfig, "without it tasks that fail their check are listed");
+  assert.deepEqual(raw.Resources.BridgeService.Properties.ServiceRegistries, [
+    { RegistryArn: { "Fn::GetAtt": ["BridgeName", "Arn"] } },
+  ]);
+  for (const name of ["PhoneStartBotSession", "PhoneProcessBotTurn"]) {
+    const [condition, ours, theirs] =
+      raw.Resources[name].Properties.Environment.Variables.BRIDGE_URL["Fn::If"];
+    assert.equal(condition, "HasBridge");
+    assert.match(JSON.stringify(ours), /http:\/\/bridge\..*AWS::StackName.*\.internal:8081/);
+    assert.deepEqual(theirs, { Ref: "BridgeUrl" });
+  }
+  // A task that names another address than its own would send the functions elsewhere.
+  const names = container("BridgeDefinition").Environment.map((entry: any) => entry.Name);
+  assert.ok(names.includes("BRIDGE_HOST") && !names.includes("BRIDGE_ADVERTISE"));
+  const [way] = Object.values(
+    template.findResources("AWS::EC2::SecurityGroupIngress", {
+      Properties: { SourceSecurityGroupId: { "Fn::GetAtt": ["PhoneAccess", "GroupId"] } },
+    }),
+  );
+  assert.deepEqual(way!.Properties.GroupId, { "Fn::GetAtt": ["BridgeAccess", "GroupId"] });
+});
+
+test("the bridge is in a cluster of its own: `deploy/release` takes the first service of the stack's", () => {
+  const clusters = Object.values(template.findResources("AWS::ECS::Service")).map(
+    (service) => service.Properties.Cluster.Ref,
+  );
+  assert.deepEqual(clusters.sort(), ["BridgeCluster", "ServiceCluster"]);
+});
+
+test("callers on the phone are not counted as one address that calls too often", () => {
+  const calls = raw.Resources.Firewall.Properties.Rules.find((rule: any) => rule.Name === "Calls");
+  const [condition, known, unknown] =
+    calls.Statement.RateBasedStatement.ScopeDownStatement["Fn::If"];
+  assert.equal(condition, "BridgeIsKnown");
+  const [toCalls, notByBridge] = known.AndStatement.Statements;
+  assert.deepEqual(toCalls, unknown);
+  assert.deepEqual(notByBridge.NotStatement.Statement.IPSetReferenceStatement.Arn, {
+    "Fn::GetAtt": ["FirewallBridge", "Arn"],
+  });
+  const { Addresses } = raw.Resources.FirewallBridge.Properties;
+  assert.deepEqual(Addresses["Fn::If"][2], { Ref: "NatAddresses" });
+  assert.equal(Addresses["Fn::If"][1].length, 2, "one for each NAT gateway that is made");
 });

@@ -43,6 +43,9 @@ pub fn serve(function: Function) -> anyhow::Result<()> {
     let client = reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
+        // Behind the name of any task there are many. A connection that is kept would lead to the same
+        // one again, also when that one stops and refuses.
+        .pool_max_idle_per_host(0)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .build()?;

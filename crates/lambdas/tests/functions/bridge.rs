@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Asked {
     pub(crate) body: Value,
     /// Whether the signature is right.
     pub(crate) signed: bool,
+    /// From where: one port for each connection.
+    pub(crate) from: SocketAddr,
 }
 
 #[derive(Default)]
@@ -91,10 +94,10 @@ impl Bridge {
 }
 
 async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
-    while let Ok((tcp, _)) = listener.accept().await {
+    while let Ok((tcp, from)) = listener.accept().await {
         let script = script.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request| respond(script.clone(), request));
+            let service = service_fn(move |request| respond(script.clone(), from, request));
             let _ = http1::Builder::new().serve_connection(TokioIo::new(tcp), service).await;
         });
     }
@@ -102,6 +105,7 @@ async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
 
 async fn respond(
     script: Arc<Mutex<Script>>,
+    from: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
     let (parts, body) = request.into_parts();
@@ -116,7 +120,7 @@ async fn respond(
     let body: Value = serde_json::from_slice(&body)?;
     let reaction = {
         let mut script = script.lock().map_err(|_| "no panic")?;
-        script.asked.push(Asked { path, body: body.clone(), signed });
+        script.asked.push(Asked { path, body: body.clone(), signed, from });
         script.reactions.pop_front()
     };
     let (status, answer) = match reaction.unwrap_or(Reaction::Status(500)) {

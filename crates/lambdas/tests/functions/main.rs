@@ -150,6 +150,19 @@ async fn a_wrong_task_names_the_owner_and_a_busy_one_is_asked_again() {
 }
 
 #[tokio::test]
+async fn whoever_is_asked_again_is_looked_up_again() {
+    let bridge = Bridge::start([Reaction::Status(503), Reaction::Greet, Reaction::Greet]).await;
+    let start = function(START, &bridge.url()).await;
+    for _ in 0..2 {
+        let answer = start.invoke(&event(json!({"op": "start"}))).await.expect("an answer");
+        assert_eq!(answer["intent"], "continue");
+    }
+    let mut from: Vec<_> = bridge.asked().into_iter().map(|asked| asked.from).collect();
+    from.dedup();
+    assert_eq!(from.len(), 3, "a connection that is kept leads to the task that is about to go");
+}
+
+#[tokio::test]
 async fn an_owner_that_is_silent_costs_one_round_and_not_the_call() {
     let owner = Bridge::start([Reaction::Hang]).await;
     let bridge = Bridge::start([Reaction::Greet]).await;
