@@ -55,7 +55,7 @@ impl Level {
             let (piece, rest) = samples.split_at(missing.min(samples.len()));
             self.held.extend_from_slice(piece);
             samples = rest;
-            let whole = self.held.len() % BLOCK == 0;
+            let whole = self.held.len().is_multiple_of(BLOCK);
             if whole && is_speech(&self.held[self.held.len() - BLOCK..]) {
                 self.speech += BLOCK;
             }
