@@ -9,6 +9,7 @@ mod bridge;
 mod commands;
 mod emulator;
 mod langfuse;
+mod load;
 mod metrics;
 mod operations;
 mod server;
@@ -33,6 +34,7 @@ pub use self::bridge::{BridgeArgs, MediaFile, PromptSpeech, StreamEncoding, Voic
 pub use self::commands::{CheckArgs, EraseArgs, HealthcheckArgs, KeyArgs};
 pub use self::emulator::{EarsSetting, EmbeddedArgs, EmulatorArgs};
 pub use self::langfuse::{LangfuseArgs, LangfuseSettings};
+pub use self::load::LoadArgs;
 pub use self::metrics::{MetricsArgs, MetricsSettings};
 pub use self::operations::{
     OperationsArgs, OperationsSettings, ProtectionSettings, TaskProtection,
@@ -82,6 +84,8 @@ pub enum Command {
     Key(KeyArgs),
     /// Run the stand-in for Amazon Bedrock on its own, for any AWS SDK.
     Emulator(EmulatorArgs),
+    /// Load a server with paced callers: added delay, CPU and memory per call, calls per core.
+    Load(LoadArgs),
     /// Ask the local server for its health; exit 0 when it answers. For containers.
     Healthcheck(HealthcheckArgs),
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod erase;
 pub mod healthcheck;
 mod http;
+pub mod load;
 mod metrics;
 mod protection;
 mod reload;

@@ -11,7 +11,7 @@ use voice_s2s::{
     BuildError, Server,
     check::{self, Report},
     config::{BadSetting, BridgeArgs, Cli, Command, EXIT_USAGE, EmulatorArgs, KeyArgs, ServeArgs},
-    erase, healthcheck,
+    erase, healthcheck, load,
     shutdown::Signals,
     telemetry::{self, Output, outlet},
 };
@@ -47,6 +47,7 @@ fn run() -> ExitCode {
         Some(Command::Erase(args)) => erase::run(*args, &mut std::io::stdout().lock()),
         Some(Command::Key(args)) => make_key(&args),
         Some(Command::Emulator(args)) => emulate(args),
+        Some(Command::Load(args)) => load::load(&args, &mut std::io::stdout().lock()),
         Some(Command::Healthcheck(args)) => healthcheck::ask(&args.host, args.port),
     };
     match outcome {

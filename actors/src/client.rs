@@ -4,6 +4,7 @@
 //! assistant's audio out by time, and notices when the client is gone or does not read. The
 //! socket itself only copies bytes; it may freeze, and this actor goes on.
 
+mod alarm;
 pub mod connection;
 mod inbound;
 pub mod limits;
@@ -19,6 +20,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use voice_call::{
     AudioChunk, CloseCode, Epoch, Meters,
     meters::{Queue, ReasonLabel},
@@ -27,6 +29,7 @@ use voice_wire::{Feedback, Frame, FrameError, ServerMessage, SessionConfig};
 
 pub use self::connection::{Connection, FromSocket, Seen, SocketSide, ToSocket};
 use self::{
+    alarm::Alarm,
     limits::{AudioLimit, MessageLimit},
     playout::{Playout, Pushed},
     replay::Replay,
@@ -36,6 +39,7 @@ use crate::{
     clock::Clock,
     engine::EngineConfig,
     mailbox::{Offered, Outbox, Queued, control},
+    pace::Pace,
     sonic::CallerAudio,
     supervise::answer_probes,
 };
@@ -169,7 +173,7 @@ pub(crate) struct ClientActor {
     /// Whether anything came that is not a mere sign of life, and until when something has to.
     heard_from: bool,
     first_word: Option<Duration>,
-    timer: Option<SpawnHandle>,
+    alarm: Alarm,
     /// Since when the socket takes nothing.
     blocked_since: Option<Instant>,
     stall_limit: Duration,
@@ -186,11 +190,19 @@ pub(crate) struct ClientActor {
     tapping: Option<SpawnHandle>,
     /// What the playout gauge counts of this call.
     metered: i64,
+    /// Looked up once.
+    gauges: Gauges,
+}
+
+/// The meters that every frame moves.
+struct Gauges {
+    playout: Gauge,
+    caller_audio_drops: Counter,
 }
 
 impl Drop for ClientActor {
     fn drop(&mut self) {
-        self.meters.depth(Queue::Playout).dec_by(self.metered);
+        self.gauges.playout.dec_by(self.metered);
     }
 }
 
@@ -222,7 +234,7 @@ impl ClientActor {
             audio_limit: AudioLimit::new(config.audio_burst, config.clock.now()),
             heard_from: seen != Seen::default(),
             first_word: config.first_word_deadline,
-            timer: None,
+            alarm: Alarm::default(),
             blocked_since: None,
             stall_limit: config.stall_limit,
             last_sign: now,
@@ -235,6 +247,10 @@ impl ClientActor {
             taps: Vec::new(),
             tapping: None,
             metered: 0,
+            gauges: Gauges {
+                playout: meters.depth(Queue::Playout),
+                caller_audio_drops: meters.drops(Queue::CallerAudio),
+            },
         }
     }
 
@@ -245,12 +261,12 @@ impl ClientActor {
     // To the socket.
 
     /// Tells the client, now or when it is back.
-    fn tell(&mut self, message: &ServerMessage, ctx: &mut Context<Self>) {
+    fn tell(&mut self, message: &ServerMessage) {
         let numbered = self.replay.message(&message.to_json());
-        self.send(ToSocket::Text(numbered), ctx);
+        self.send(ToSocket::Text(numbered));
     }
 
-    fn send(&mut self, message: ToSocket, ctx: &mut Context<Self>) {
+    fn send(&mut self, message: ToSocket) {
         if self.parked {
             return;
         }
@@ -258,16 +274,13 @@ impl ClientActor {
             return self.report(ClientEvent::Stalled);
         }
         self.outgoing.push_back(message);
-        self.pump(ctx);
+        self.pump();
     }
 
     /// Writes what can be written now, and comes back when more can.
-    fn pump(&mut self, ctx: &mut Context<Self>) {
+    fn pump(&mut self) {
         if self.parked {
             return self.meter_playout();
-        }
-        if let Some(timer) = self.timer.take() {
-            ctx.cancel_future(timer);
         }
         let now = self.clock.now();
         let room = self.drive_messages() && self.drive_playout(now);
@@ -281,13 +294,8 @@ impl ClientActor {
         } else {
             Some(RETRY)
         };
-        if let Some(pause) = pause {
-            let pause = pause.max(Duration::from_millis(1));
-            self.timer = Some(ctx.run_later(pause, |actor, ctx| {
-                actor.timer = None;
-                actor.pump(ctx);
-            }));
-        }
+        let pause = pause.map(|pause| pause.max(Duration::from_millis(1)));
+        self.alarm.set(pause.map(|pause| Instant::now() + pause));
     }
 
     /// Writes the waiting messages. Answers whether the socket has room for more.
@@ -331,8 +339,10 @@ impl ClientActor {
 
     fn meter_playout(&mut self) {
         let depth = self.playout.queued_bytes() as i64;
-        self.meters.depth(Queue::Playout).inc_by(depth - self.metered);
-        self.metered = depth;
+        if depth != self.metered {
+            self.gauges.playout.inc_by(depth - self.metered);
+            self.metered = depth;
+        }
     }
 
     fn watch_stall(&mut self, room: bool, now: Instant) {
@@ -358,19 +368,19 @@ impl ClientActor {
         }
     }
 
-    fn watch_liveness(&mut self, ctx: &mut Context<Self>) {
+    fn watch_liveness(&mut self) {
         if self.parked {
             return;
         }
         if self.last_sign.elapsed() >= self.dead_after {
             tracing::info!("no sign of life from the client");
-            return self.lose(self.connection, ctx);
+            return self.lose(self.connection);
         }
-        self.send(ToSocket::Ping, ctx);
+        self.send(ToSocket::Ping);
     }
 
     /// Barge-in.
-    fn flush(&mut self, epoch: Epoch, unheard_only: bool, ctx: &mut Context<Self>) {
+    fn flush(&mut self, epoch: Epoch, unheard_only: bool) {
         let unheard = self.playout.heard_by(self.clock.now()).is_some();
         let taken_back = self.playout.flush(epoch);
         self.replay.forget_audio();
@@ -378,14 +388,14 @@ impl ClientActor {
         // A flush that finds nothing says nothing: what was flushed a moment ago needs no second
         // word, and a cough into silence is no interruption.
         if !self.flushable || (unheard_only && !unheard) {
-            return self.pump(ctx);
+            return self.pump();
         }
         tracing::debug!(?taken_back, %epoch, "barge-in");
         self.flushable = false;
         if unheard_only {
             self.report(ClientEvent::FlushedUnmarked);
         }
-        self.tell(&ServerMessage::Interruption, ctx);
+        self.tell(&ServerMessage::Interruption);
     }
 }
 
@@ -393,7 +403,8 @@ impl Actor for ClientActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(self.ping_interval, |actor, ctx| actor.watch_liveness(ctx));
+        self.alarm.install(ctx);
+        ctx.run_interval(self.ping_interval, |actor, _| actor.watch_liveness());
         self.watch_first_word(ctx);
     }
 }
@@ -415,15 +426,15 @@ impl Handler<Queued<FromSocket>> for ClientActor {
                 ctx.stop();
             }
             FromSocket::Closed(_) if self.closing => ctx.stop(),
-            FromSocket::Closed(connection) => self.lose(connection, ctx),
+            FromSocket::Closed(connection) => self.lose(connection),
             _ if self.closing => {}
             FromSocket::Pong => {}
             FromSocket::TooLarge => {
                 let code = FrameError::AudioTooLarge(0).code();
                 self.meters.client_errors.get_or_create(&ReasonLabel { reason: code }).inc();
             }
-            FromSocket::Text(bytes) => self.on_text(&bytes, ctx),
-            FromSocket::Binary(bytes) => self.on_frame(Frame::from_binary(bytes), ctx),
+            FromSocket::Text(bytes) => self.on_text(&bytes),
+            FromSocket::Binary(bytes) => self.on_frame(Frame::from_binary(bytes)),
         }
     }
 }
@@ -431,26 +442,36 @@ impl Handler<Queued<FromSocket>> for ClientActor {
 impl Handler<Queued<Playback>> for ClientActor {
     type Result = ();
 
-    fn handle(&mut self, queued: Queued<Playback>, ctx: &mut Self::Context) {
+    fn handle(&mut self, queued: Queued<Playback>, _: &mut Self::Context) {
         match queued.take() {
             Some(Playback::Audio { epoch, chunk }) => {
                 if self.playout.push(epoch, chunk) == Pushed::Full {
                     self.meters.drops(Queue::Playout).inc();
                 }
-                self.pump(ctx);
+                self.pump();
             }
-            Some(Playback::Flush { epoch, unheard_only }) => self.flush(epoch, unheard_only, ctx),
+            Some(Playback::Flush { epoch, unheard_only }) => self.flush(epoch, unheard_only),
             None => {}
         }
+    }
+}
+
+impl Handler<Pace> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, pace: Pace, _: &mut Self::Context) {
+        self.playout.set_lead(pace.lead);
+        self.replay.set_lead(pace.lead);
+        self.pump();
     }
 }
 
 impl Handler<Tell> for ClientActor {
     type Result = ();
 
-    fn handle(&mut self, Tell(message): Tell, ctx: &mut Self::Context) {
+    fn handle(&mut self, Tell(message): Tell, _: &mut Self::Context) {
         if !self.closing {
-            self.tell(&message, ctx);
+            self.tell(&message);
         }
     }
 }
@@ -504,9 +525,9 @@ impl Handler<Heed> for ClientActor {
 impl Handler<ReportHeard> for ClientActor {
     type Result = ();
 
-    fn handle(&mut self, _: ReportHeard, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: ReportHeard, _: &mut Self::Context) {
         self.asked_when_heard = true;
-        self.pump(ctx);
+        self.pump();
     }
 }
 
@@ -532,6 +553,6 @@ impl Handler<FinishClient> for ClientActor {
             self.outgoing.push_back(ToSocket::Close { code, reason });
         }
         // The actor stays until the socket reports its end, or the supervisor loses patience.
-        self.pump(ctx);
+        self.pump();
     }
 }

@@ -34,12 +34,15 @@ impl Clock {
 
     /// What this clock shows at a moment of real time.
     pub fn at(&self, real: Instant) -> Instant {
+        if self.rate == 1.0 {
+            return real;
+        }
         self.start + real.saturating_duration_since(self.start).mul_f64(self.rate)
     }
 
     /// How long to really wait until `duration` has passed on this clock.
     pub fn wait(&self, duration: Duration) -> Duration {
-        duration.div_f64(self.rate)
+        if self.rate == 1.0 { duration } else { duration.div_f64(self.rate) }
     }
 
     /// How long to really wait until this clock shows `at`.

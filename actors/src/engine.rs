@@ -91,6 +91,13 @@ pub struct EngineConfig {
     pub idle_checks: u32,
     /// How far ahead of real time audio is sent to the client.
     pub playout_lead: Duration,
+    /// The same on the phone, where whole sentences are collected before they are played. At most 15
+    /// s: the mixer of recordings holds 20.
+    pub phone_lead: Duration,
+    /// A gap in the caller's audio that is not filled with silence.
+    pub caller_gap: Duration,
+    /// The same on the phone, whose audio comes in fragments of a second.
+    pub phone_gap: Duration,
     /// The size of one playout frame.
     pub playout_frame: Duration,
     /// How much assistant audio may wait in the playout queue.
@@ -160,6 +167,9 @@ impl Default for EngineConfig {
             idle_timeout: Some(Duration::from_secs(45)),
             idle_checks: 3,
             playout_lead: Duration::from_millis(200),
+            phone_lead: Duration::from_secs(10),
+            caller_gap: Duration::from_millis(300),
+            phone_gap: Duration::from_millis(1_500),
             playout_frame: Duration::from_millis(40),
             playout_limit: Duration::from_secs(300),
             replay_window: Duration::from_secs(3),

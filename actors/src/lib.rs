@@ -22,6 +22,7 @@ pub mod drain;
 pub mod engine;
 pub mod loudness;
 pub mod mailbox;
+pub mod pace;
 pub mod policy;
 pub mod registry;
 pub mod sonic;

@@ -143,6 +143,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     /// How long a service that owes an answer may say nothing at all.
     pub(crate) answer_deadline: Duration,
+    /// A gap in the caller's audio that is not filled.
+    pub(crate) gap: Duration,
 }
 
 /// The actor.
@@ -218,7 +220,7 @@ impl SonicActor {
             open: GaugeGuard::new(&around.meters.open_streams),
             epoch: Epoch::of_stream(number),
             positions: Positions::default(),
-            feeder: Feeder::new(now),
+            feeder: Feeder::new(around.gap, now),
             patience: Patience::new(around.answer_deadline, now),
             silent_barge_in: None,
             turn_has_audio: false,
@@ -267,7 +269,7 @@ impl SonicActor {
     /// The audio content has just been opened, or is not open yet.
     fn begin_if_live(&mut self) {
         let now = self.around.clock.now();
-        self.feeder = Feeder::new(now);
+        self.feeder = Feeder::new(self.around.gap, now);
         self.patience.heard(now);
     }
 

@@ -2,9 +2,11 @@
 //! where `src/resources.rs` embeds them.
 //!
 //! The package publishes no path to them (its build script emits no metadata), so cargo is asked
-//! where it lies. That works for the registry cache, for vendored sources and for `[patch]`, and
-//! without the network. `PICO_LANG_DIR` overrides it for builds that do not use cargo's own
-//! layout.
+//! where it lies. That works for the registry cache and for vendored sources, and without the
+//! network. Cargo is asked about a package of one dependency and not about ours: to answer about
+//! ours it wants every package of the workspace, also those of tests and benchmarks, and whoever
+//! builds for the first time has only what the program needs. `PICO_LANG_DIR` overrides it for
+//! builds that do not use cargo's own layout.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,11 +22,11 @@ const FILES: [&str; 4] = ["en-US_ta.bin", "en-US_lh0_sg.bin", "en-GB_ta.bin", "e
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=PICO_LANG_DIR");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?);
     let lang = match env::var_os("PICO_LANG_DIR") {
         Some(dir) => PathBuf::from(dir),
-        None => package_dir()?.join(LANG),
+        None => package_dir(&out)?.join(LANG),
     };
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?);
     for file in FILES {
         let from = lang.join(file);
         println!("cargo::rerun-if-changed={}", from.display());
@@ -38,10 +40,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The folder of the `ttspico-sys` package that this build uses.
-fn package_dir() -> Result<PathBuf, Box<dyn std::error::Error>> {
+fn package_dir(out: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let manifest_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("no manifest dir")?);
+    let question = asking_package(out, &manifest_dir)?;
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Cargo's settings, such as vendored sources, are looked for from the working directory on.
     command.args(["metadata", "--offline", "--format-version=1"]).current_dir(&manifest_dir);
+    command.arg("--manifest-path").arg(question);
     if let Some(target) = env::var_os("TARGET") {
         // Packages for other platforms need not be there.
         command.arg("--filter-platform").arg(target);
@@ -65,4 +70,24 @@ fn package_dir() -> Result<PathBuf, Box<dyn std::error::Error>> {
         String::from_utf8_lossy(&asked.stderr)
     )
     .into())
+}
+
+/// Makes a package that depends on nothing but the voices, in the version that the workspace has
+/// locked; where its manifest is.
+fn asking_package(out: &Path, ours: &Path) -> std::io::Result<PathBuf> {
+    let package = out.join("where");
+    fs::create_dir_all(package.join("src"))?;
+    fs::write(package.join("src/lib.rs"), "")?;
+    let manifest = package.join("Cargo.toml");
+    let text = format!(
+        "[package]\nname = \"where\"\nedition = \"2024\"\n\n[dependencies]\n{PACKAGE} = \"*\"\n\n[workspace]\n"
+    );
+    fs::write(&manifest, text)?;
+    // Cargo takes from it what it needs and forgets the rest.
+    if let Some(lock) =
+        ours.ancestors().map(|dir| dir.join("Cargo.lock")).find(|lock| lock.is_file())
+    {
+        fs::write(package.join("Cargo.lock"), fs::read(lock)?)?;
+    }
+    Ok(manifest)
 }

@@ -252,6 +252,28 @@ export function parameters(stack: Stack) {
         "Amazon Connect instance whose media are streamed; empty: no phone",
         "",
       ),
+      bridgeUrl: text(
+        "BridgeUrl",
+        "Where the functions of the phone reach the audio bridge, such as" +
+          " http://bridge.example.internal:8081; empty: there are no functions",
+        "",
+        { pattern: "|https?://[^/]+" },
+      ),
+      bridgeKeyArn: text(
+        "BridgeKeyArn",
+        "Secret whose text is BRIDGE_KEY, with which the functions sign",
+        "",
+      ),
+      functionBucket: text(
+        "FunctionBucket",
+        "Bucket with start-bot-session.zip and process-bot-turn.zip; `deploy/functions` fills it",
+        "",
+      ),
+      functionPrefix: text(
+        "FunctionPrefix",
+        "What stands before those names there, another one for each version",
+        "",
+      ),
     }),
   };
 
@@ -283,7 +305,11 @@ type Given = Record<
   | "sessionStore"
   | "scalingMode"
   | "alarmEmail"
-  | "connectInstanceArn",
+  | "architecture"
+  | "connectInstanceArn"
+  | "bridgeUrl"
+  | "bridgeKeyArn"
+  | "functionBucket",
   string
 > &
   Record<"publicSubnetIds" | "privateSubnetIds" | "toolLambdaArns" | "knowledgeBaseArns", string[]>;
@@ -314,6 +340,11 @@ function conditions(stack: Stack, given: Given) {
     scaleByThresholds: when("ScaleByThresholds", is(given.scalingMode, "thresholds")),
     hasAlarmEmail: when("HasAlarmEmail", filled(given.alarmEmail)),
     hasConnect: when("HasConnect", filled(given.connectInstanceArn)),
+    hasFunctions: when(
+      "HasFunctions",
+      Fn.conditionAnd(filled(given.connectInstanceArn), filled(given.bridgeUrl)),
+    ),
+    isArm: when("IsArm", is(given.architecture, "ARM64")),
   };
 }
 
@@ -335,6 +366,18 @@ function refuse(stack: Stack, given: Given): void {
     "CertificateOrZone",
     or(filled(given.certificateArn), and(filled(given.hostedZoneId), filled(given.domainName))),
     "HTTPS needs CertificateArn, or DomainName and HostedZoneId to make one",
+  );
+  demand(
+    "FunctionsAreWhole",
+    or(
+      is(given.bridgeUrl, ""),
+      and(
+        filled(given.connectInstanceArn),
+        filled(given.bridgeKeyArn),
+        filled(given.functionBucket),
+      ),
+    ),
+    "BridgeUrl needs ConnectInstanceArn, BridgeKeyArn and FunctionBucket",
   );
   demand(
     "SomebodyIsAsked",

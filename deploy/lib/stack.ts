@@ -13,6 +13,7 @@ import { Balancer } from "./balancer.ts";
 import { Cache } from "./cache.ts";
 import { ConnectHook } from "./connect.ts";
 import { dashboard } from "./dashboard.ts";
+import { PhoneFunctions } from "./functions.ts";
 import { EncryptionKey } from "./key.ts";
 import { Metrics } from "./metrics.ts";
 import { Network } from "./network.ts";
@@ -29,7 +30,7 @@ export class VoiceStack extends Stack {
   constructor(scope: Construct, id: string) {
     super(scope, id, {
       description: "Voice S2S: spoken conversations with Amazon Nova Sonic on ECS Fargate",
-      // No bootstrap stack is needed: there is no asset, the image comes by its name.
+      // No bootstrap stack is needed: there is no asset, the image and the functions come by name.
       synthesizer: new BootstraplessSynthesizer(),
       analyticsReporting: false,
     });
@@ -58,6 +59,7 @@ export class VoiceStack extends Stack {
     new Scaling(this, "Scaling", { given, metrics, balancer, service });
     new Firewall(this, "Firewall", { given, balancer, key });
     new ConnectHook(this, "Connect", { given, key });
+    new PhoneFunctions(this, "Phone", { given, network, key });
     dashboard(this, { metrics, balancer, service, alarms });
 
     const domain = given.domainName;

@@ -8,6 +8,7 @@ import { test } from "node:test";
 
 import { Match, Template } from "aws-cdk-lib/assertions";
 
+import { flows } from "../connect/flows.ts";
 import { NAMES, NAMESPACE } from "../lib/metrics.ts";
 import { templateText } from "../lib/stack.ts";
 
@@ -29,6 +30,13 @@ test("template.json is what the stack makes", () => {
     committed === text,
     "template.json is old: `npm run template`, and look at the difference",
   );
+});
+
+test("the contact flows are what their source makes", () => {
+  for (const [name, content] of Object.entries(flows)) {
+    const committed = readFileSync(new URL(`../connect/${name}`, import.meta.url), "utf8");
+    assert.ok(committed === content, `${name} is old: \`npm run flows\``);
+  }
 });
 
 test("the template needs no bootstrap and no asset, and has an ending to every name", () => {
@@ -364,4 +372,41 @@ test("Connect may play the prompts of its own instance, and nobody is let in wit
     "aws:SourceAccount": { Ref: "AWS::AccountId" },
     "aws:SourceArn": { Ref: "ConnectInstanceArn" },
   });
+});
+
+test("the functions of the phone may write their log and nothing else, and one instance may invoke them", () => {
+  const parts = Object.entries<any>(raw.Resources).filter(([name]) => name.startsWith("Phone"));
+  for (const [name, part] of parts) assert.equal(part.Condition, "HasFunctions", name);
+  const of = (type: string) => parts.map(([, part]) => part).filter((part) => part.Type === type);
+  const functions = of("AWS::Lambda::Function").map((part) => part.Properties);
+  assert.equal(functions.length, 2);
+  for (const has of functions) {
+    assert.equal(has.Runtime, "provided.al2023");
+    assert.ok(has.Timeout > 8, "Lambda's own default of 3 s is less than a turn takes");
+    assert.match(JSON.stringify(has.Code.S3Key), /(start-bot-session|process-bot-turn)\.zip/);
+    assert.match(JSON.stringify(has.Environment.Variables.BRIDGE_KEY), /resolve:secretsmanager/);
+  }
+  const allowed = of("AWS::IAM::Policy").flatMap(
+    (part) => part.Properties.PolicyDocument.Statement,
+  );
+  assert.deepEqual([...new Set(allowed.flatMap((statement: any) => statement.Action))].sort(), [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+  ]);
+  const invokers = of("AWS::Lambda::Permission").map((part) => part.Properties);
+  assert.equal(invokers.length, 2);
+  for (const has of invokers) {
+    assert.equal(has.Principal, "connect.amazonaws.com");
+    assert.deepEqual(has.SourceAccount, { Ref: "AWS::AccountId" });
+    assert.deepEqual(has.SourceArn, { Ref: "ConnectInstanceArn" });
+  }
+  const associations = of("AWS::Connect::IntegrationAssociation").map((part) => part.Properties);
+  assert.deepEqual(
+    associations.map((has) => has.IntegrationType),
+    ["LAMBDA_FUNCTION", "LAMBDA_FUNCTION"],
+  );
+  assert.ok(raw.Rules.FunctionsAreWhole);
 });

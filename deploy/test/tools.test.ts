@@ -50,5 +50,14 @@ test("hadolint has nothing to say about the Dockerfile", { skip }, () => {
 });
 
 test("shellcheck has nothing to say about the scripts", { skip }, () => {
-  clean("shellcheck", "--external-sources", "deploy", "release", "remove", "push");
+  clean(
+    "shellcheck",
+    "--external-sources",
+    "deploy",
+    "release",
+    "remove",
+    "push",
+    "functions",
+    "flow",
+  );
 });

@@ -7,13 +7,12 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use voice_access::signature::RequestKey;
 use voice_aws::{
     Credentials, KinesisConfig, PollyConfig, S3Config, S3Encryption, polly::MAX_CHARACTERS,
 };
 use voice_bridge::{
-    APOLOGY, BridgeConfig, CutConfig, DuringPrompt, LineLimits,
-    auth::{RequestKey, ServerKey},
-    fragments::Encoding,
+    APOLOGY, BridgeConfig, CutConfig, DuringPrompt, LineLimits, ServerKey, fragments::Encoding,
 };
 
 use super::{BadSetting, archive::Switch, seconds};
@@ -32,7 +31,7 @@ pub struct BridgeArgs {
     #[arg(long, env, default_value_t = 8081)]
     pub bridge_port: u16,
     /// Where the Lambdas reach this very task, such as http://10.0.1.7:8081; absent: the address
-    /// it listens on.
+    /// it listens on, or, when that is every one, the one from which it reaches the server.
     #[arg(long, env)]
     pub bridge_advertise: Option<String>,
     /// Key that requests of the Lambdas are signed with, 16 characters or more; `openssl rand -hex

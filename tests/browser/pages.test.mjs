@@ -134,6 +134,35 @@ test('an operator sees a call live, reads along, and hangs up', async () => {
   operator.assertClean();
 });
 
+test('a search goes on through older calls than those that are shown', async () => {
+  const visit = await open('history-search', {}, at('history'));
+  const { page } = visit;
+  /** @param {string} id @param {string} words */
+  const item = (id, words) => ({
+    id, date: '2026-01-05T09:00:00Z', summary: words, transcript: [{ text: words }], usage: null, feedback: null,
+    durationMs: 1000, end: null, persona: null, errors: 0, transferred: false, recording: null,
+  });
+  try {
+    let asked = 0;
+    await page.route('**/api/history?*', async (route) => {
+      const number = Number(new URL(route.request().url()).searchParams.get('after') ?? 0);
+      asked += 1;
+      const link = number < 4 ? { link: `</api/history?limit=50&after=${number + 1}>; rel="next"` } : {};
+      await route.fulfill({ json: [item(`call-${number}`, `page ${number}`)], headers: link });
+    });
+    await page.reload();
+    await page.waitForSelector('.call');
+    assert.equal(asked, 1, 'one page is enough to begin with');
+    await page.fill('#search', 'page 3');
+    await page.waitForSelector('.call:has-text("page 3")');
+    await page.waitForFunction(() => document.querySelector('#count')?.textContent === '1 of 5 calls');
+    assert.equal(asked, 5);
+  } finally {
+    await visit.close();
+  }
+  visit.assertClean();
+});
+
 test('a call of the past is found, read, heard and downloaded', async () => {
   const call = await open('history-caller', {});
   const { page } = call;
@@ -147,6 +176,10 @@ test('a call of the past is found, read, heard and downloaded', async () => {
     await state(page, 'assistant-speaking');
     await page.click('#talk');
     await state(page, 'ended');
+    await page.check('#feedback input[value="4"]');
+    await page.fill('#feedback-comment', 'It knew the town.');
+    await page.click('#feedback-send');
+    await page.waitForSelector('#feedback[data-sent="yes"]');
     const chip = page.locator('.nav a', { hasText: 'History' });
     await chip.click();
     // The log reaches its store a moment after the call.
@@ -158,6 +191,8 @@ test('a call of the past is found, read, heard and downloaded', async () => {
     }
     await page.fill('#search', town.toLowerCase());
     await page.waitForFunction(() => document.querySelectorAll('.call').length === 1);
+    await page.click('[data-filter="rated"]');
+    await page.waitForSelector('.call .mark:has-text("rated 4")');
     await found.click();
     await page.waitForSelector('.replay .line.is-user:has-text("Liverpool-")');
     await page.waitForSelector('.timeline .track.is-assistant .event');

@@ -42,7 +42,7 @@ async function visit(name, url, options, steps) {
     await page.waitForSelector('#backend:not([hidden])');
     await steps(page);
   } catch (error) {
-    console.error(name, error);
+    console.error(name, error, await page.locator('#talk-state, .line, .tool').allInnerTexts());
     process.exitCode = 1;
   }
   await close();
@@ -71,6 +71,8 @@ await visit('talk-call', at(''), { permissions: ['microphone'] }, async (page) =
   await page.keyboard.press('Alt+H');
   await take(page, 'talk-hold');
   await page.keyboard.press('Alt+H');
+  await page.keyboard.press('Alt+M');
+  await state(page, 'listening');
   await say(page, 'A person, please');
   await page.waitForSelector('.notice.is-transfer');
   await page.click('.notice-more summary').catch(() => {});

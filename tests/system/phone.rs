@@ -44,8 +44,16 @@ const SCENARIO: &str = r#"{
 pub(crate) async fn bench(
     change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig),
 ) -> (House, Bench, Store) {
+    bench_of(SCENARIO, change).await
+}
+
+/// A bench whose model plays another script.
+pub(crate) async fn bench_of(
+    scenario: &str,
+    change: impl FnOnce(&mut ServerConfig, &mut EmulatorConfig),
+) -> (House, Bench, Store) {
     let house = House::new(&[TRANSFER, ("tools/look_up.json", LOOK_UP)]);
-    let bench = house.bench(SCENARIO, change).await;
+    let bench = house.bench(scenario, change).await;
     (house, bench, Store::start())
 }
 
@@ -207,7 +215,9 @@ async fn a_bridge_that_is_lost_in_mid_call_is_replaced() {
     let (status, answer) = phone.ask("/turn", &turn).await;
     assert_eq!(status, 200, "{answer}");
     assert_ne!(answer["owner"], owner);
-    phone.reply().await;
+    if answer["intent"] == "listen" || answer["more"] == "true" {
+        phone.reply().await;
+    }
     phone.say("Would you tell me a story, please?");
     assert_eq!(phone.until_answered().await["intent"], "continue", "the call goes on");
     phone.line.hang_up();

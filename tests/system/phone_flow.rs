@@ -1,4 +1,4 @@
-//! The contact flow of `deploy/connect`: checked as Connect would, and run with a caller.
+//! The contact flows of `deploy/connect`: checked as Connect would, and run with a caller.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::{
         contact::Phone,
         eventually,
         flow::{problems, run},
+        functions::Functions,
     },
 };
 
@@ -19,9 +20,15 @@ fn flow() -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
+fn after_hours() -> Value {
+    let text = include_str!("../../deploy/connect/after-hours.json");
+    serde_json::from_str(text).expect("JSON")
+}
+
 #[test]
-fn connect_would_take_the_flow_and_nobody_is_left_in_silence() {
+fn connect_would_take_the_flows_and_nobody_is_left_in_silence() {
     assert_eq!(problems(&flow()), [""; 0]);
+    assert_eq!(problems(&after_hours()), [""; 0]);
 }
 
 #[test]
@@ -48,6 +55,12 @@ fn mistakes_in_a_flow_are_found() {
     assert!(doubled.contains("one Identifier"), "{doubled}");
     let wordless = broken(&|actions| at(actions, "busy")["Parameters"] = json!({}));
     assert!(wordless.contains("busy has to have exactly one"), "{wordless}");
+    let mut hours = after_hours();
+    let actions = hours["Actions"].as_array_mut().expect("actions");
+    at(actions, "hours")["Transitions"]["Conditions"][0] = json!({"NextAction": "record",
+        "Condition": {"Operator": "Equals", "Operands": ["Perhaps"]}});
+    let found = problems(&hours).join("; ");
+    assert!(found.contains("hours needs True and False"), "{found}");
 }
 
 #[actix_web::test]
@@ -60,7 +73,8 @@ async fn a_caller_goes_through_the_flow_to_a_human() {
         "How much money do I have in my account?",
         "I would like to speak to a human now.",
     ];
-    let story = run(&flow(), &mut phone, &lines).await;
+    let functions = Functions::start(&bridge).await;
+    let story = run(&flow(), &mut phone, &functions, &lines).await;
     assert_eq!(story.end, "queue", "{story:?}");
     assert_eq!(story.attributes["handoverReason"], "A disputed charge");
     assert!(story.attributes["handoverSummary"].as_str().is_some_and(|text| !text.is_empty()));
@@ -73,13 +87,40 @@ async fn a_caller_goes_through_the_flow_to_a_human() {
 }
 
 #[actix_web::test]
+async fn after_hours_the_assistant_answers_and_in_hours_a_human_does() {
+    let (_house, bench, store) = bench(|_, _| ()).await;
+    let bridge = bridge(&bench, &store, |_| ()).await;
+    let functions = Functions::start(&bridge).await;
+    let mut phone = Phone::dial(&bench, store, &bridge);
+    phone.agents_are_there = true;
+    let story = run(&after_hours(), &mut phone, &functions, &[]).await;
+    assert_eq!((story.end.as_str(), story.steps.len()), ("queue", 4), "{story:?}");
+    assert_eq!(bridge.meters().active_calls.get(), 0, "nobody asks the assistant");
+    phone.agents_are_there = false;
+    let lines = [
+        "Would you tell me a story, please?",
+        "How much money do I have in my account?",
+        "I would like to speak to a human now.",
+    ];
+    let story = run(&after_hours(), &mut phone, &functions, &lines).await;
+    assert_eq!(story.end, "hung up", "{story:?}");
+    assert_eq!(story.attributes["handoverReason"], "A disputed charge", "it stays on the contact");
+    let last = story.heard.last().expect("a word");
+    assert!(last.starts_with("Our colleagues are not at work"), "{last}");
+    hang_up(&phone, &bridge).await;
+    finish(bench, bridge).await;
+}
+
+#[actix_web::test]
 async fn a_flow_whose_bridge_does_not_answer_still_reaches_a_human() {
     let (_house, bench, store) = bench(|_, _| ()).await;
     let bridge = bridge(&bench, &store, |config| config.max_calls = 0).await;
     let mut phone = Phone::dial(&bench, store, &bridge);
-    let story = run(&flow(), &mut phone, &[]).await;
+    let functions = Functions::start(&bridge).await;
+    let story = run(&flow(), &mut phone, &functions, &[]).await;
     assert_eq!(story.end, "queue");
-    assert_eq!(story.heard, ["I am having trouble. Let me connect you to someone."]);
+    assert_eq!(story.heard, [voice_bridge::APOLOGY]);
+    assert_eq!(story.attributes["handoverReason"], "The assistant cannot be reached.");
     phone.line.hang_up();
     finish(bench, bridge).await;
 }

@@ -8,8 +8,8 @@ use voice_call::ResumeToken;
 use voice_sonic::{Speaker, TokenCounts};
 use voice_wire::SessionConfig;
 
-use super::{CallActor, chronicle, exchange::SentText, settings, workflow::SavedWalk};
-use crate::supervise;
+use super::{CallActor, chronicle, exchange::SentText, settings, to, workflow::SavedWalk};
+use crate::{mailbox::control, supervise};
 
 /// Bytes that a checkpoint may have. The oldest lines go first.
 const LIMIT: usize = 64 * 1024;
@@ -128,6 +128,7 @@ impl CallActor {
         let shared = self.engine.shared.clone();
         let now = jiff::Timestamp::now();
         (self.settings, _) = settings::resolve(&wish, &shared.config, &self.catalog, now);
+        control(&to(&self.client), self.settings.pace);
         self.wish = wish;
         self.walk.link(&self.settings.workflows);
         self.walk.restore(walk);

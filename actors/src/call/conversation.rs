@@ -218,6 +218,23 @@ impl CallActor {
         self.note(Event::BargeIn);
         self.tell(ServerMessage::TranscriptCancelled { role: Voice::Assistant });
     }
+
+    /// Tells the client what a line says now.
+    pub(super) fn tell_line(&mut self, line: LineUpdated) {
+        let role = match line.speaker {
+            Speaker::User => Voice::User,
+            Speaker::Assistant => Voice::Assistant,
+        };
+        self.tell(ServerMessage::Transcript {
+            id: line.id,
+            role,
+            text: line.text,
+            is_final: line.is_final,
+            is_streaming: !line.is_final,
+            interrupted: line.interrupted,
+            timestamp: timestamp(),
+        });
+    }
 }
 
 impl Handler<StreamEvent> for CallActor {
@@ -346,18 +363,6 @@ impl Handler<LineUpdated> for CallActor {
             self.line_said(&line);
             self.checkpoint(ctx);
         }
-        let role = match line.speaker {
-            Speaker::User => Voice::User,
-            Speaker::Assistant => Voice::Assistant,
-        };
-        self.tell(ServerMessage::Transcript {
-            id: line.id,
-            role,
-            text: line.text,
-            is_final: line.is_final,
-            is_streaming: !line.is_final,
-            interrupted: line.interrupted,
-            timestamp: timestamp(),
-        });
+        self.tell_line(line);
     }
 }

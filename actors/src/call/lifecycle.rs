@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use actix::{ActorContext, AsyncContext, Context, Handler};
 use voice_call::{EndReason, Role};
-use voice_sonic::Speaker;
-use voice_wire::{Role as Voice, ServerMessage, SessionConfig, server::Metadata};
+use voice_wire::{ServerMessage, SessionConfig, server::Metadata};
 
 use super::{CallActor, Phase, SMALL_MAILBOX, settings, to};
 use crate::{
@@ -102,6 +101,7 @@ impl CallActor {
         let news = settings.about != self.settings.about && self.phase != Phase::Configuring;
         let changes_stream = settings.session != self.settings.session;
         self.settings = settings;
+        control(&to(&self.client), self.settings.pace);
         if news {
             self.note_settings();
             self.follow_recording();
@@ -180,27 +180,16 @@ impl CallActor {
     /// What a lost stream was saying ends where it is.
     fn close_open_lines(&mut self) {
         for line in self.ledger.close_open_lines() {
-            self.note_line(&LineUpdated {
-                id: line.id.clone(),
+            let line = LineUpdated {
+                id: line.id,
                 speaker: line.speaker,
-                text: line.text.clone(),
+                text: line.text,
                 is_final: true,
                 interrupted: true,
                 steps: Vec::new(),
-            });
-            let role = match line.speaker {
-                Speaker::User => Voice::User,
-                Speaker::Assistant => Voice::Assistant,
             };
-            self.tell(ServerMessage::Transcript {
-                id: line.id,
-                role,
-                text: line.text,
-                is_final: true,
-                is_streaming: false,
-                interrupted: true,
-                timestamp: super::conversation::timestamp(),
-            });
+            self.note_line(&line);
+            self.tell_line(line);
         }
     }
 

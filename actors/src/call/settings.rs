@@ -11,7 +11,7 @@ use voice_catalog::{Prompt, PromptRequest, Snapshot};
 use voice_sonic::{ModelFamily, Sensitivity, SessionSettings, ToolSpec, voices};
 use voice_wire::SessionConfig;
 
-use crate::engine::EngineConfig;
+use crate::{engine::EngineConfig, pace::Pace};
 
 /// What a call does.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct CallSettings {
     pub timezone: Option<String>,
     /// Whether the caller is on the phone, where a human can take over.
     pub phone: bool,
+    /// How its sound comes and goes.
+    pub pace: Pace,
     /// Whether the call is recorded.
     pub records: bool,
     /// Whose words are transcribed.
@@ -173,6 +175,7 @@ pub fn resolve(
         idle_checks: wish.inactivity_max_checks.unwrap_or(engine.idle_checks),
         greets: wish.greeting_enabled.unwrap_or(true),
         phone,
+        pace: if phone { Pace::phone(engine) } else { Pace::web(engine) },
         records,
         transcribes,
         about,
@@ -336,6 +339,17 @@ mod tests {
         assert_eq!(settings.session.voice_id, "tina");
         let tools: Vec<&str> = settings.session.tools.iter().map(|t| t.name.as_str()).collect();
         assert_eq!(tools, ["listen"]);
+    }
+
+    #[test]
+    fn the_channel_decides_how_sound_comes_and_goes() {
+        let engine = EngineConfig::default();
+        let pace = |wish| settings(json!({}), wish).pace;
+        assert_eq!(pace(json!({})), Pace::web(&engine));
+        assert_eq!(pace(json!({"channel": "web"})), Pace::web(&engine));
+        let phone = pace(json!({"channel": "phone"}));
+        assert_eq!(phone, Pace::phone(&engine));
+        assert!(phone.lead > 10 * Pace::web(&engine).lead && phone.gap > Duration::from_secs(1));
     }
 
     #[test]

@@ -163,6 +163,7 @@ impl CallActor {
             meters: shared.meters.clone(),
             clock: shared.config.clock,
             answer_deadline: shared.config.answer_deadline,
+            gap: self.settings.pace.gap,
         };
         let actor = make(number, session, around);
         let (addr, child) =

@@ -12,7 +12,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use actix::{Context, Handler, Message, Recipient};
+use actix::{Handler, Message, Recipient};
 use bytes::Bytes;
 use voice_call::{CloseCode, meters::Queue};
 use voice_wire::ServerMessage;
@@ -95,7 +95,7 @@ pub(crate) struct Reattach {
 
 impl ClientActor {
     /// A connection is gone without a word.
-    pub(super) fn lose(&mut self, connection: Connection, ctx: &mut Context<Self>) {
+    pub(super) fn lose(&mut self, connection: Connection) {
         // A connection that was given up is closed later as well.
         if self.parked || connection != self.connection {
             return;
@@ -104,9 +104,7 @@ impl ClientActor {
         self.outgoing.clear();
         self.blocked_since = None;
         // The timer of the playout has nothing to do.
-        if let Some(timer) = self.timer.take() {
-            actix::AsyncContext::cancel_future(ctx, timer);
-        }
+        self.alarm.set(None);
         self.report(ClientEvent::Lost);
     }
 }
@@ -114,7 +112,7 @@ impl ClientActor {
 impl Handler<Reattach> for ClientActor {
     type Result = ();
 
-    fn handle(&mut self, back: Reattach, ctx: &mut Self::Context) {
+    fn handle(&mut self, back: Reattach, _: &mut Self::Context) {
         let Reattach { connection, socket, seen, hello } = back;
         self.connection = connection;
         self.socket = Outbox::new(socket, Queue::ToSocket, &self.meters);
@@ -132,8 +130,8 @@ impl Handler<Reattach> for ClientActor {
         tracing::info!(messages = self.outgoing.len() - 1, lost, "the client is back");
         if lost {
             let message = "some messages since the connection was lost are no longer known";
-            self.complain("resume_gap", message.to_owned(), ctx);
+            self.complain("resume_gap", message.to_owned());
         }
-        self.pump(ctx);
+        self.pump();
     }
 }

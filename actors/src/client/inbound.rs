@@ -38,26 +38,26 @@ const AUDIO: Limit = Limit {
 };
 
 impl ClientActor {
-    pub(super) fn on_text(&mut self, bytes: &[u8], ctx: &mut Context<Self>) {
+    pub(super) fn on_text(&mut self, bytes: &[u8]) {
         let verdict = self.limit.judge(Instant::now());
-        if self.obeys(verdict, &MESSAGES, ctx) {
-            self.on_frame(Frame::from_text(bytes), ctx);
+        if self.obeys(verdict, &MESSAGES) {
+            self.on_frame(Frame::from_text(bytes));
         }
     }
 
-    pub(super) fn on_frame(&mut self, frame: Result<Frame, FrameError>, ctx: &mut Context<Self>) {
+    pub(super) fn on_frame(&mut self, frame: Result<Frame, FrameError>) {
         match frame {
             Ok(Frame::Audio(chunk)) => {
                 self.heard_from = true;
                 let verdict = self.audio_limit.judge(chunk.duration(), self.clock.now());
-                if self.obeys(verdict, &AUDIO, ctx) {
+                if self.obeys(verdict, &AUDIO) {
                     self.on_caller_audio(chunk);
                 }
             }
-            Ok(Frame::Message(message)) => self.on_message(message, ctx),
+            Ok(Frame::Message(message)) => self.on_message(message),
             Err(error) => {
                 let code = error.code();
-                self.complain(code, error.to_string(), ctx);
+                self.complain(code, error.to_string());
             }
         }
     }
@@ -66,17 +66,19 @@ impl ClientActor {
         self.meters.caller_frames.inc();
         self.tap_caller(&chunk);
         let (position, lost) = self.tail.push(chunk.clone());
-        self.meters.drops(Queue::CallerAudio).inc_by(lost as u64);
+        if lost > 0 {
+            self.gauges.caller_audio_drops.inc_by(lost as u64);
+        }
         if let Some(stream) = &self.stream {
             stream.audio.offer(CallerAudio { position, chunk });
         }
     }
 
-    fn on_message(&mut self, message: ClientMessage, ctx: &mut Context<Self>) {
+    fn on_message(&mut self, message: ClientMessage) {
         self.heard_from |= !matches!(message, ClientMessage::Ping);
         match message {
             // Not numbered: nobody misses an old pong.
-            ClientMessage::Ping => self.send(ToSocket::Text(ServerMessage::Pong.to_json()), ctx),
+            ClientMessage::Ping => self.send(ToSocket::Text(ServerMessage::Pong.to_json())),
             ClientMessage::SessionConfig(config) => self.report(ClientEvent::Configured(config)),
             ClientMessage::TextInput(text) => self.report(ClientEvent::Typed(text)),
             ClientMessage::SessionFeedback(feedback) => self.report(ClientEvent::Rated(feedback)),
@@ -86,11 +88,11 @@ impl ClientActor {
     }
 
     /// Whether what came may be handled. Otherwise it is dropped, and the client hears of it.
-    fn obeys(&mut self, verdict: Verdict, limit: &Limit, ctx: &mut Context<Self>) -> bool {
+    fn obeys(&mut self, verdict: Verdict, limit: &Limit) -> bool {
         match verdict {
             Verdict::Accept => return true,
             Verdict::RefuseQuietly => {}
-            Verdict::Refuse => self.complain(limit.code, limit.message.to_owned(), ctx),
+            Verdict::Refuse => self.complain(limit.code, limit.message.to_owned()),
             Verdict::Close => self.report(ClientEvent::Broken(limit.broken.into())),
         }
         self.meters.drops(Queue::FromSocket).inc();
@@ -108,16 +110,11 @@ impl ClientActor {
     }
 
     /// Tells the client what it did wrong; the call goes on.
-    pub(super) fn complain(
-        &mut self,
-        code: &'static str,
-        message: String,
-        ctx: &mut Context<Self>,
-    ) {
+    pub(super) fn complain(&mut self, code: &'static str, message: String) {
         self.meters.client_errors.get_or_create(&ReasonLabel { reason: code }).inc();
         tracing::info!(code, "the client made a mistake");
         // It may quote what was said.
         tracing::debug!(message = &*Redactor::default().text(&message), "the client's mistake");
-        self.tell(&ServerMessage::Error { message, code, fatal: false }, ctx);
+        self.tell(&ServerMessage::Error { message, code, fatal: false });
     }
 }

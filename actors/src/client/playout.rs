@@ -39,6 +39,7 @@ pub struct Playout {
     limit: Duration,
     queue: VecDeque<AudioChunk>,
     queued: Duration,
+    queued_bytes: usize,
     epoch: Epoch,
     /// While playing: when the client has heard all that was released so far.
     heard_at: Option<Instant>,
@@ -54,9 +55,15 @@ impl Playout {
             limit,
             queue: VecDeque::new(),
             queued: Duration::ZERO,
+            queued_bytes: 0,
             epoch: Epoch::default(),
             heard_at: None,
         }
+    }
+
+    /// From now on audio is released so far ahead. What was released already stays so.
+    pub fn set_lead(&mut self, lead: Duration) {
+        self.lead = lead;
     }
 
     /// Takes audio of one epoch.
@@ -76,6 +83,7 @@ impl Playout {
         }
         if !chunk.is_empty() {
             self.queued += chunk.duration();
+            self.queued_bytes += chunk.bytes().len();
             self.queue.push_back(chunk);
         }
         Pushed::Queued
@@ -88,6 +96,7 @@ impl Playout {
         }
         self.epoch = epoch;
         self.queue.clear();
+        self.queued_bytes = 0;
         self.heard_at = None;
         std::mem::take(&mut self.queued)
     }
@@ -108,6 +117,7 @@ impl Playout {
         let duration = frame.duration();
         self.heard_at = self.heard_at.and_then(|at| at.checked_sub(duration));
         self.queued += duration;
+        self.queued_bytes += frame.bytes().len();
         self.queue.push_front(frame);
     }
 
@@ -117,6 +127,7 @@ impl Playout {
         self.heard_at = None;
         for frame in frames.into_iter().rev() {
             self.queued += frame.duration();
+            self.queued_bytes += frame.bytes().len();
             self.queue.push_front(frame);
         }
     }
@@ -144,7 +155,7 @@ impl Playout {
 
     /// Bytes that wait.
     pub fn queued_bytes(&self) -> usize {
-        self.queue.iter().map(|chunk| chunk.bytes().len()).sum()
+        self.queued_bytes
     }
 
     /// The present epoch.
@@ -162,6 +173,7 @@ impl Playout {
             self.queue.pop_front();
         }
         self.queued = self.queued.saturating_sub(frame.duration());
+        self.queued_bytes = self.queued_bytes.saturating_sub(frame.bytes().len());
         if self.queue.is_empty() {
             self.queued = Duration::ZERO;
         }
@@ -243,6 +255,37 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_collects_sentences_gets_them_at_once_and_a_barge_in_takes_back_the_rest() {
+        let (mut playout, start) = (playout(), Instant::now());
+        playout.set_lead(Duration::from_secs(2));
+        playout.push(Epoch::default(), speech(5_000));
+        assert_eq!(release_all(&mut playout, start), Duration::from_secs(2) + FRAME);
+        // What has been heard is reckoned as before: from the first frame on, at the pace of speech.
+        let end = start + Duration::from_secs(5);
+        assert_eq!(playout.heard_by(start), Some(end));
+        let later = start + Duration::from_secs(1);
+        assert_eq!(release_all(&mut playout, later), Duration::from_secs(1));
+        assert_eq!(playout.heard_by(later), Some(end));
+        let taken_back = playout.flush(Epoch::default().next());
+        assert_eq!(taken_back, Duration::from_millis(1_960), "3.04 s are with the client");
+        assert_eq!(playout.heard_by(later), None);
+    }
+
+    #[test]
+    fn a_lead_that_shrinks_holds_back_what_is_not_due_any_more() {
+        let (mut playout, start) = (playout(), Instant::now());
+        playout.set_lead(Duration::from_secs(1));
+        playout.push(Epoch::default(), speech(3_000));
+        release_all(&mut playout, start);
+        playout.set_lead(LEAD);
+        assert_eq!(playout.release(start), None);
+        assert_eq!(
+            playout.next_release(start),
+            Some(start + Duration::from_secs(1) + FRAME - LEAD)
+        );
+    }
+
+    #[test]
     fn a_full_queue_refuses() {
         let mut playout = playout();
         assert_eq!(playout.push(Epoch::default(), speech(10_000)), Pushed::Queued);
@@ -271,6 +314,8 @@ mod tests {
                 playout.push(Epoch::default(), speech(ms));
                 pushed += Duration::from_millis(ms.into());
                 released += release_all(&mut playout, now);
+                let waiting: usize = playout.queue.iter().map(|chunk| chunk.bytes().len()).sum();
+                prop_assert_eq!(playout.queued_bytes(), waiting);
                 let ahead = playout.heard_at.map_or(Duration::ZERO, |at| at - now.min(at));
                 prop_assert!(ahead <= LEAD + FRAME);
                 now += Duration::from_millis(gap);

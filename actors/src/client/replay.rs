@@ -5,13 +5,15 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use voice_call::AudioChunk;
+use voice_audio::Packed;
+use voice_call::{AudioChunk, SampleRate};
 
 /// Messages that are kept.
 const MESSAGES: usize = 512;
 /// Bytes of messages that are kept.
 const MESSAGE_BYTES: usize = 512 * 1024;
-/// Audio that is kept after it was sent: what the network and the client may hold of it.
+/// Audio that is kept after it was sent, besides what is sent ahead: what the network and the client
+/// may hold of it.
 const AUDIO: Duration = Duration::from_secs(5);
 
 /// What is kept of one call.
@@ -23,14 +25,29 @@ pub struct Replay {
     message_bytes: usize,
     /// Bytes of audio that were sent in all.
     sent: u64,
-    audio: VecDeque<AudioChunk>,
+    audio: VecDeque<Sent>,
     kept: Duration,
+    /// How far ahead of real time audio is sent.
+    lead: Duration,
+}
+
+/// A frame that was sent; hardly any is ever sent again.
+#[derive(Debug)]
+struct Sent {
+    audio: Packed,
+    rate: SampleRate,
+    duration: Duration,
 }
 
 impl Replay {
     /// Goes on counting where another task was.
     pub fn after(last: u64, sent: u64) -> Self {
         Self { last, sent, ..Self::default() }
+    }
+
+    /// Audio is sent so far ahead from now on.
+    pub fn set_lead(&mut self, lead: Duration) {
+        self.lead = lead;
     }
 
     /// Numbers a message, which is a JSON object, and keeps it. Returns it with its number.
@@ -58,10 +75,14 @@ impl Replay {
     pub fn audio(&mut self, frame: &AudioChunk) {
         self.sent += frame.bytes().len() as u64;
         self.kept += frame.duration();
-        self.audio.push_back(frame.clone());
-        while self.kept > AUDIO {
+        self.audio.push_back(Sent {
+            audio: Packed::of(frame.bytes()),
+            rate: frame.rate(),
+            duration: frame.duration(),
+        });
+        while self.kept > AUDIO + self.lead {
             let Some(oldest) = self.audio.pop_front() else { break };
-            self.kept = self.kept.saturating_sub(oldest.duration());
+            self.kept = self.kept.saturating_sub(oldest.duration);
         }
     }
 
@@ -77,7 +98,8 @@ impl Replay {
         let mut from = self.sent;
         let mut unheard = Vec::new();
         while from > heard {
-            let Some(mut frame) = self.audio.pop_back() else { break };
+            let Some(sent) = self.audio.pop_back() else { break };
+            let Ok(mut frame) = AudioChunk::new(sent.audio.unpack(), sent.rate) else { break };
             let bytes = frame.bytes().len() as u64;
             // A frame of which the beginning was heard.
             if from - bytes < heard {
@@ -96,8 +118,6 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
-    use voice_call::SampleRate;
-
     use super::*;
 
     fn frame(ms: u32) -> AudioChunk {
@@ -131,6 +151,16 @@ mod tests {
         let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(100_000));
         (0..10).for_each(|_| drop(replay.message(&long)));
         assert!(replay.message_bytes <= MESSAGE_BYTES);
+    }
+
+    #[test]
+    fn what_is_sent_further_ahead_is_kept_for_longer() {
+        for (lead, kept) in [(0, 5_000), (10, 15_000)] {
+            let mut replay = Replay::default();
+            replay.set_lead(Duration::from_secs(lead));
+            (0..1_000).for_each(|_| replay.audio(&frame(40)));
+            assert_eq!(bytes(&replay.take_unheard(0)), kept * 48);
+        }
     }
 
     #[test]

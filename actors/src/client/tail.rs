@@ -13,6 +13,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use voice_audio::Packed;
 use voice_call::{AudioChunk, SampleRate};
 
 use crate::loudness::Loudness;
@@ -65,7 +66,8 @@ pub struct Tail {
 #[derive(Debug)]
 struct Piece {
     from: u64,
-    audio: AudioChunk,
+    /// It is kept for seconds and hardly ever heard again.
+    audio: Packed,
     silent: bool,
     loud: bool,
 }
@@ -97,6 +99,7 @@ impl Tail {
         let (silent, loud) = (is_silent(&audio), self.ear.is_loud(&audio));
         self.end += audio.samples() as u64;
         self.kept += audio.samples() as u64;
+        let audio = Packed::of(audio.bytes());
         self.chunks.push_back(Piece { from, audio, silent, loud });
         if self.ended.is_some_and(|at| self.end - at.min(self.end) > samples(NOISE_AFTER)) {
             self.answered();
@@ -174,7 +177,8 @@ impl Tail {
         let mut joined: Vec<(u64, Vec<u8>)> = Vec::new();
         for piece in self.chunks.iter().filter(|piece| piece.end() > from) {
             let before = from.saturating_sub(piece.from);
-            let (at, pcm) = (piece.from + before, &piece.audio.bytes()[before as usize * 2..]);
+            let pcm = piece.audio.unpack();
+            let (at, pcm) = (piece.from + before, &pcm[before as usize * 2..]);
             match joined.last_mut() {
                 Some((start, run))
                     if *start + run.len() as u64 / 2 == at && run.len() < PIECE_BYTES =>

@@ -11,6 +11,8 @@ mod keyring;
 mod origin;
 mod principal;
 mod rate;
+pub mod seal;
+pub mod signature;
 mod ticket;
 mod token;
 

@@ -14,6 +14,7 @@
 pub mod activity;
 pub mod g711;
 pub mod level;
+pub mod packed;
 pub mod pcm;
 pub mod resample;
 pub mod utterance;
@@ -21,6 +22,7 @@ pub mod wav;
 
 pub use activity::{Activity, ActivityConfig, ActivityEvent};
 pub use level::{Level, LevelMeter};
+pub use packed::Packed;
 pub use pcm::SampleReader;
 pub use resample::{ResampleError, Resampler, resample};
 pub use utterance::{UtteranceConfig, UtteranceEvent, Utterances};

@@ -11,26 +11,29 @@
 //! ```
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
 };
+use voice_access::signature::RequestKey;
 use voice_audio::{Resampler, UtteranceConfig, UtteranceEvent, Utterances, utterance::Cause};
 use voice_aws::KinesisPort;
 
 use crate::{
-    cutter::{Cutter, LINE_HZ},
+    cutter::{Cutter, LINE_HZ, bytes_of},
     floor::Floor,
+    hush::Hush,
     line::{self, FromLine, LineConfig, LineEnd},
     meters::Meters,
+    resume::Point,
     sentences::Sentences,
     settings::CallSettings,
-    sonic::{self, FromSonic, SonicConfig, SonicEnd},
-    turns::{Answer, Asked, Ending, Intent, Turns},
+    sonic::{self, FromSonic, Known, SonicConfig, SonicEnd},
+    turns::{Answer, Asked, Ending, Intent, KEPT, Turns},
     voice::{Piece, Voice},
 };
 
@@ -53,9 +56,18 @@ const SONIC_HZ: u32 = 16_000;
 /// What a call is asked.
 pub(crate) enum Question {
     /// What comes next?
-    Turn { key: String, wait: Duration, answer: oneshot::Sender<Answer> },
+    Turn { key: String, wait: Duration, answer: oneshot::Sender<Reply> },
     /// The call is over.
     End,
+    /// This task stops: another one goes on with the call.
+    Leave,
+}
+
+/// An answer, and where another task would go on after it, sealed.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) answer: Answer,
+    pub(crate) resume: String,
 }
 
 /// The way to a call.
@@ -72,6 +84,8 @@ pub(crate) struct CallParts {
     pub(crate) sonic: SonicConfig,
     pub(crate) kinesis: KinesisPort,
     pub(crate) voice: Voice,
+    /// Seals where another task would go on.
+    pub(crate) key: Option<RequestKey>,
     pub(crate) meters: Meters,
 }
 
@@ -95,7 +109,18 @@ struct Call {
     line: JoinHandle<()>,
     /// Ends by itself when it is let go of, so that the server hears of it.
     conversation: JoinHandle<()>,
+    /// What is known of the conversation, for whoever goes on with it.
+    known: watch::Receiver<Known>,
+    key: Option<RequestKey>,
+    session_id: String,
+    /// What went with the answers that are kept, by their keys.
+    sealed: VecDeque<(String, String)>,
+    /// Bytes of the assistant's voice that came.
+    voice_bytes: u64,
+    /// The last message of which nothing is left to be done.
+    settled_seq: u64,
     upsampler: Resampler,
+    hush: Hush,
     utterances: Utterances,
     cutter: Cutter,
     sentences: Sentences,
@@ -103,7 +128,7 @@ struct Call {
     floor: Floor,
     voice: Voice,
     placing: JoinSet<(u64, Option<String>, Duration)>,
-    answering: HashMap<String, Vec<oneshot::Sender<Answer>>>,
+    answering: HashMap<String, Vec<oneshot::Sender<Reply>>>,
     /// The assistant's words that went with no piece yet.
     words: Words,
     /// When the reply in hand counts as over.
@@ -118,15 +143,18 @@ struct Call {
 
 impl Call {
     fn new(parts: CallParts, questions: mpsc::Receiver<Question>) -> Option<Self> {
-        let CallParts { contact_id, settings, line, sonic, kinesis, voice, meters } = parts;
+        let CallParts { contact_id, settings, line, sonic, kinesis, voice, key, meters } = parts;
+        let session_id = sonic.session_id.clone();
         let upsampler = Resampler::new(LINE_HZ, SONIC_HZ).ok()?;
         let cutter = Cutter::new(settings.cut)?;
         let (line_out, from_line) = mpsc::channel(line::WAITING);
         let line = tokio::spawn(line::read(kinesis, line, line_out, meters.clone()));
         let (to_sonic, to_server) = mpsc::channel(sonic::UNSENT);
         let (sonic_out, from_sonic) = mpsc::channel(sonic::UNHEARD);
+        let settled_seq = sonic.point.as_ref().map_or(0, |point| point.seq);
+        let (tell, known) = watch::channel(Known::default());
         let conversation =
-            tokio::spawn(sonic::converse(sonic, to_server, sonic_out, meters.clone()));
+            tokio::spawn(sonic::converse(sonic, to_server, sonic_out, tell, meters.clone()));
         let floor = Floor::new(settings.during_prompt);
         let now = Instant::now();
         Some(Self {
@@ -138,7 +166,14 @@ impl Call {
             to_sonic: Some(to_sonic),
             line,
             conversation,
+            known,
+            key,
+            session_id,
+            sealed: VecDeque::new(),
+            voice_bytes: 0,
+            settled_seq,
             upsampler,
+            hush: Hush::default(),
             utterances: Utterances::new(UtteranceConfig::default()),
             cutter,
             sentences: Sentences::default(),
@@ -166,6 +201,12 @@ impl Call {
                     Some(Question::Turn { key, wait, answer }) => self.asked(key, wait, answer),
                     Some(Question::End) | None => {
                         self.cause = "ended_by_flow";
+                        break;
+                    }
+                    Some(Question::Leave) => {
+                        // Without a goodbye: the server keeps the call for whoever comes.
+                        self.conversation.abort();
+                        self.cause = "left";
                         break;
                     }
                 },
@@ -220,13 +261,17 @@ impl Call {
 
     // The flow.
 
-    fn asked(&mut self, key: String, wait: Duration, answer: oneshot::Sender<Answer>) {
+    fn asked(&mut self, key: String, wait: Duration, answer: oneshot::Sender<Reply>) {
         let now = Instant::now();
         self.floor.asked(now_ms());
         self.flow_gone = now + wait + FLOW_GONE;
         match self.turns.ask(&key, now + wait) {
             // Whoever asked has gone if it cannot be sent.
-            Asked::Known(known) => drop(answer.send(known)),
+            Asked::Known(known) => {
+                let resume = self.sealed.iter().find(|(of, _)| *of == key);
+                let resume = resume.map_or_else(String::new, |(_, sealed)| sealed.clone());
+                let _ = answer.send(Reply { answer: known, resume });
+            }
             Asked::Waits(before) => {
                 self.answering.entry(key).or_default().push(answer);
                 if let Some((key, listen)) = before {
@@ -248,9 +293,32 @@ impl Call {
             Intent::End => self.cause = "completed",
             Intent::Continue | Intent::Listen => {}
         }
-        for waiting in self.answering.remove(key).unwrap_or_default() {
-            let _ = waiting.send(answer.clone());
+        if self.turns.is_settled() {
+            self.settled_seq = self.known.borrow().last_seq;
         }
+        let point = self.point();
+        let sealed = point.and_then(|point| point.seal(self.key.as_ref(), &self.session_id));
+        let resume = sealed.unwrap_or_default();
+        self.sealed.push_back((key.to_owned(), resume.clone()));
+        if self.sealed.len() > KEPT {
+            self.sealed.pop_front();
+        }
+        for waiting in self.answering.remove(key).unwrap_or_default() {
+            let _ = waiting.send(Reply { answer: answer.clone(), resume: resume.clone() });
+        }
+    }
+
+    /// Where another task would go on: what the flow was given counts as heard, since Connect plays a
+    /// prompt to its end.
+    fn point(&self) -> Option<Point> {
+        let known = self.known.borrow();
+        let unheard = self.turns.unplayed_bytes() + self.cutter.in_hand_bytes();
+        Some(Point {
+            id: known.id.clone(),
+            token: known.token.clone()?,
+            seq: self.settled_seq,
+            bytes: known.before + self.voice_bytes.saturating_sub(unheard),
+        })
     }
 
     // The caller.
@@ -284,23 +352,34 @@ impl Call {
     /// Hands the caller's voice on; `end_ms` is when it ended, by the clock.
     fn caller(&mut self, samples: &[i16], end_ms: u64) {
         let wide = self.upsampler.push(samples);
+        let was_hushed = self.hush.is_on(self.utterances.position_ms());
         let events = self.utterances.push(&wide);
         let mut gated = Vec::new();
         for event in events {
             match event {
                 UtteranceEvent::Voice(voice) => gated.push(voice),
-                UtteranceEvent::Began { .. } => self.stopwatch.caller_speaks(),
+                UtteranceEvent::Began { .. } => {
+                    self.hush.caller_speaks();
+                    self.stopwatch.caller_speaks();
+                }
                 UtteranceEvent::Ended { offset_ms, cause, .. } => {
+                    self.hush.caller_done(offset_ms);
                     let ago = self.utterances.position_ms().saturating_sub(offset_ms);
                     if end_ms > 0 && cause != Cause::TooLong {
-                        self.stopwatch.caller_done(end_ms.saturating_sub(ago));
+                        self.stopwatch.caller_done(end_ms.saturating_sub(ago), &self.meters);
                     }
                 }
             }
         }
-        match self.settings.gate {
-            true => gated.into_iter().for_each(|voice| self.send(voice)),
-            false => self.send(wide),
+        let hushed = was_hushed || self.hush.is_on(self.utterances.position_ms());
+        match (self.settings.gate, hushed) {
+            (false, false) => self.send(wide),
+            // What begins now begins with what was held back before it.
+            (true, _) | (_, true) if !gated.is_empty() => {
+                gated.into_iter().for_each(|voice| self.send(voice));
+            }
+            (true, _) => {}
+            (false, true) => self.send(vec![0; wide.len()]),
         }
     }
 
@@ -319,6 +398,8 @@ impl Call {
     fn said(&mut self, said: FromSonic) {
         match said {
             FromSonic::Voice(samples) => {
+                self.hush.assistant_speaks();
+                self.voice_bytes += samples.len() as u64 * 2;
                 if self.settings.polly {
                     return;
                 }
@@ -354,6 +435,7 @@ impl Call {
                 self.reply_over = None;
             }
             FromSonic::TurnEnded => {}
+            FromSonic::Model(own) => self.meters.stage("model", own),
             FromSonic::Transfer(handover) => self.end(Ending::Transfer(handover)),
             FromSonic::Over(SonicEnd::Ended(reason)) => {
                 tracing::info!(contact = self.contact_id, reason, "the server ends the call");
@@ -378,7 +460,11 @@ impl Call {
 
     fn piece(&mut self, piece: Piece) {
         self.stopwatch.cut(&self.meters);
-        let id = self.turns.piece(self.words.take());
+        let bytes = match &piece {
+            Piece::Samples(samples) => bytes_of(samples.len()),
+            Piece::Words(_) => 0,
+        };
+        let id = self.turns.piece(self.words.take(), bytes);
         let (voice, contact_id) = (self.voice.clone(), self.contact_id.clone());
         self.placing.spawn(async move {
             let (url, duration) = voice.place(&contact_id, id, piece).await;
@@ -443,8 +529,10 @@ fn append(text: &mut String, words: &str) {
     text.push_str(words);
 }
 
-/// How long a caller waits, stage by stage, from the end of his speech. Only the first piece of an
-/// answer counts.
+/// How long a caller waits, stage by stage, from the end of his speech: `heard` (the line, and our ear
+/// is sure of it), `voice` (the first of the assistant's voice is here), `cut` (the first piece is
+/// whole, at 8 kHz), `placed` (it is on S3), `answered` (the flow has it). Only the first piece of an
+/// answer counts. Beside them `model`: what the server says of its part of `voice`.
 #[derive(Debug, Default)]
 struct Stopwatch {
     /// When the caller had spoken, in milliseconds since 1970.
@@ -457,24 +545,25 @@ impl Stopwatch {
         *self = Self::default();
     }
 
-    fn caller_done(&mut self, at_ms: u64) {
+    fn caller_done(&mut self, at_ms: u64, meters: &Meters) {
         *self = Self { done: Some(at_ms), stage: 0 };
+        self.reach(1, "heard", meters);
     }
 
     fn first_voice(&mut self, meters: &Meters) {
-        self.reach(1, "voice", meters);
+        self.reach(2, "voice", meters);
     }
 
     fn cut(&mut self, meters: &Meters) {
-        self.reach(2, "cut", meters);
+        self.reach(3, "cut", meters);
     }
 
     fn placed(&mut self, meters: &Meters) {
-        self.reach(3, "placed", meters);
+        self.reach(4, "placed", meters);
     }
 
     fn answered(&mut self, meters: &Meters) {
-        self.reach(4, "answered", meters);
+        self.reach(5, "answered", meters);
         self.done = None;
     }
 

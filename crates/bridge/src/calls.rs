@@ -20,6 +20,7 @@ use crate::{
     call::{self, CallHandle, CallParts, Question},
     line::LineConfig,
     meters::Meters,
+    resume::Point,
     settings::{BridgeConfig, CallSettings},
     sonic::SonicConfig,
     voice::Voice,
@@ -118,8 +119,12 @@ impl Calls {
         calls.get(session_id).filter(|handle| !handle.questions.is_closed()).cloned()
     }
 
-    /// Begins a contact's call, or finds it.
-    pub(crate) fn begin(&self, contact: &Contact) -> Result<CallHandle, NoCall> {
+    /// Begins a contact's call, where another task left it if that is known, or finds it.
+    pub(crate) fn begin(
+        &self,
+        contact: &Contact,
+        point: Option<Point>,
+    ) -> Result<CallHandle, NoCall> {
         let is_id = (1..=64).contains(&contact.contact_id.len())
             && contact.contact_id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         if !is_id {
@@ -139,7 +144,7 @@ impl Calls {
         if calls.len() >= self.0.config.max_calls {
             return Err(NoCall::Full);
         }
-        let parts = self.parts(contact, &session_id);
+        let parts = self.parts(contact, &session_id, point);
         let (handle, task) = call::start(parts).ok_or(NoCall::Internal)?;
         calls.insert(session_id.clone(), handle.clone());
         drop(calls);
@@ -167,8 +172,8 @@ impl Calls {
         self.count() >= self.0.config.max_calls
     }
 
-    /// Refuses new calls, waits until those that are have ended, and after `grace` ends them.
-    /// Returns how many had to be ended.
+    /// Refuses new calls, waits until those that are have ended, and after `grace` leaves the rest to
+    /// another task. Returns how many those were.
     pub(crate) async fn drain(&self, grace: Duration) -> usize {
         self.0.draining.store(true, Ordering::Relaxed);
         if tokio::time::timeout(grace, self.all_ended()).await.is_ok() {
@@ -176,7 +181,7 @@ impl Calls {
         }
         let left: Vec<CallHandle> = self.lock().values().cloned().collect();
         for handle in &left {
-            let _ = handle.questions.try_send(Question::End);
+            let _ = handle.questions.try_send(Question::Leave);
         }
         let _ = tokio::time::timeout(Duration::from_secs(3), self.all_ended()).await;
         left.len()
@@ -203,7 +208,7 @@ impl Calls {
         self.0.ended.notify_waiters();
     }
 
-    fn parts(&self, contact: &Contact, session_id: &str) -> CallParts {
+    fn parts(&self, contact: &Contact, session_id: &str, point: Option<Point>) -> CallParts {
         let config = &self.0.config;
         let mut settings = config.session.clone();
         settings.insert("channel".to_owned(), json!("phone"));
@@ -232,10 +237,12 @@ impl Calls {
                 url: config.server.clone(),
                 key: config.server_key.clone(),
                 session_id: session_id.to_owned(),
+                point,
                 settings: Value::Object(settings),
             },
             kinesis: self.0.kinesis.clone(),
             voice: self.0.voice.clone(),
+            key: config.key.clone(),
             meters: self.0.meters.clone(),
         }
     }

@@ -122,6 +122,11 @@ impl Cutter {
         self.finish();
     }
 
+    /// Bytes of the server's voice that are in no piece yet.
+    pub(crate) fn in_hand_bytes(&self) -> u64 {
+        bytes_of(self.piece.len())
+    }
+
     /// Whether a reply has begun and is not over.
     pub(crate) fn is_growing(&self) -> bool {
         !self.is_first || self.has_voice
@@ -136,6 +141,11 @@ impl Cutter {
         self.has_voice = false;
         piece
     }
+}
+
+/// Bytes of the server's voice that so many samples of the telephone were made of.
+pub(crate) fn bytes_of(samples: usize) -> u64 {
+    (samples as u64) * u64::from(VOICE_HZ / LINE_HZ) * 2
 }
 
 fn samples_in(duration: Duration) -> usize {

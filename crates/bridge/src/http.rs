@@ -29,13 +29,15 @@ use prometheus_client::registry::Registry;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+use voice_access::signature::{
+    Claim, Gatekeeper, NONCE_HEADER, RequestKey, SIGNATURE_HEADER, TIME_HEADER,
+};
 
 use crate::{
-    auth::{Claim, Gatekeeper, NONCE_HEADER, SIGNATURE_HEADER, TIME_HEADER},
-    call::{CallHandle, Question, now_ms},
+    call::{CallHandle, Question, Reply, now_ms},
     calls::{Calls, Contact, NoCall},
     meters::Meters,
-    turns::Answer,
+    resume::Point,
 };
 
 /// The largest body.
@@ -54,6 +56,8 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     /// `None`: unsigned requests are let in.
     pub(crate) gate: Option<Mutex<Gatekeeper>>,
+    /// Seals what passes through the flow.
+    pub(crate) key: Option<RequestKey>,
     pub(crate) owner: String,
     pub(crate) longest_wait: Duration,
 }
@@ -184,7 +188,7 @@ struct Start {
 /// Begins a call and answers with the greeting, or with "listen" when it takes too long. Asked
 /// again, it gives the same answer.
 async fn start(state: &State, start: Start) -> Answered {
-    let call = begin(state, &start.contact)?;
+    let call = begin(state, &start.contact, None)?;
     let session_id = Calls::session_id(&start.contact.contact_id);
     let answer = question(state, &call, "start".to_owned(), start.wait_ms).await?;
     let mut answer = flat(state, &session_id, "start", answer);
@@ -209,6 +213,9 @@ struct Turn {
     /// The owner does not answer any more.
     #[serde(default)]
     adopt: bool,
+    /// Where to go on, as the last answer said.
+    #[serde(default)]
+    resume: Option<String>,
 }
 
 async fn turn(state: &State, turn: Turn) -> Answered {
@@ -232,8 +239,11 @@ async fn turn(state: &State, turn: Turn) -> Answered {
                     });
                 }
                 (_, Some(contact)) if Calls::session_id(&contact.contact_id) == turn.session_id => {
-                    tracing::warn!(session = turn.session_id, "a call is taken over");
-                    begin(state, contact)?
+                    let sealed = turn.resume.as_deref().unwrap_or_default();
+                    let point = Point::open(state.key.as_ref(), &turn.session_id, sealed);
+                    let goes_on = point.is_some();
+                    tracing::warn!(session = turn.session_id, goes_on, "a call is taken over");
+                    begin(state, contact, point)?
                 }
                 _ => return Err(unknown()),
             }
@@ -257,8 +267,8 @@ async fn end(state: &State, end: &End) -> Answered {
     Ok(json!({"sessionId": end.session_id, "status": "ended"}))
 }
 
-fn begin(state: &State, contact: &Contact) -> Result<CallHandle, Refused> {
-    state.calls.begin(contact).map_err(|why| {
+fn begin(state: &State, contact: &Contact, point: Option<Point>) -> Result<CallHandle, Refused> {
+    state.calls.begin(contact, point).map_err(|why| {
         let (status, code) = match why {
             NoCall::BadContact => (StatusCode::BAD_REQUEST, "bad_contact"),
             NoCall::NoStream => (StatusCode::BAD_REQUEST, "no_stream"),
@@ -280,7 +290,7 @@ async fn question(
     call: &CallHandle,
     key: String,
     wait_ms: Option<u64>,
-) -> Result<Answer, Refused> {
+) -> Result<Reply, Refused> {
     let wait = wait_ms.map_or(state.longest_wait, Duration::from_millis).min(state.longest_wait);
     let (answer, answered) = oneshot::channel();
     let asked = call.questions.send(Question::Turn { key, wait, answer }).await;
@@ -292,12 +302,14 @@ async fn question(
 }
 
 /// An answer as Connect takes it: one level, text alone.
-fn flat(state: &State, session_id: &str, key: &str, answer: Answer) -> Map<String, Value> {
+fn flat(state: &State, session_id: &str, key: &str, reply: Reply) -> Map<String, Value> {
+    let Reply { answer, resume } = reply;
     let mut flat = Map::new();
     let mut put = |name: &str, value: String| flat.insert(name.to_owned(), Value::String(value));
     put("sessionId", session_id.to_owned());
     put("owner", state.owner.clone());
     put("turnKey", key.to_owned());
+    put("resume", resume);
     put("intent", answer.intent.name().to_owned());
     put("responseAudioUrl", answer.url.unwrap_or_default());
     put("responseText", answer.text);

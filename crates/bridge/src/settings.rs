@@ -3,13 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Map, Value};
+use voice_access::signature::RequestKey;
 use voice_aws::{KinesisConfig, PollyConfig, S3Config};
 
 use crate::{
-    auth::{RequestKey, ServerKey},
-    cutter::CutConfig,
-    floor::DuringPrompt,
-    fragments::Encoding,
+    credential::ServerKey, cutter::CutConfig, floor::DuringPrompt, fragments::Encoding,
     line::LineLimits,
 };
 

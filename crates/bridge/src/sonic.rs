@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep, timeout},
 };
 use tokio_tungstenite::{
@@ -21,7 +21,7 @@ use tokio_tungstenite::{
 };
 use voice_audio::pcm;
 
-use crate::{auth::ServerKey, meters::Meters, turns::Handover};
+use crate::{credential::ServerKey, meters::Meters, resume::Point, turns::Handover};
 
 /// Frames of the caller's voice that may wait, 64 ms each: what is said while a connection is
 /// opened again. When it is full the newest is dropped and counted, by the call.
@@ -53,6 +53,8 @@ pub(crate) enum FromSonic {
     Interrupted,
     /// The assistant has said its turn.
     TurnEnded,
+    /// From the end of the caller's speech to the first voice, as the server measured it.
+    Model(Duration),
     /// A human takes over.
     Transfer(Handover),
     /// Nothing more will come.
@@ -76,6 +78,8 @@ pub(crate) struct SonicConfig {
     /// What the server asks for.
     pub(crate) key: Option<ServerKey>,
     pub(crate) session_id: String,
+    /// Where another task has left the conversation.
+    pub(crate) point: Option<Point>,
     /// The settings of the call (`sessionConfig`).
     pub(crate) settings: Value,
 }
@@ -85,15 +89,21 @@ pub(crate) async fn converse(
     config: SonicConfig,
     mut voice: mpsc::Receiver<Vec<i16>>,
     out: mpsc::Sender<FromSonic>,
+    known: watch::Sender<Known>,
     meters: Meters,
 ) {
-    let mut comeback = Comeback::new(&config.session_id, Instant::now());
+    let mut comeback = match &config.point {
+        Some(point) => Comeback::at(point, Instant::now()),
+        None => Comeback::new(&config.session_id, Instant::now()),
+    };
     let end = loop {
-        let request = request(&config, &comeback.query());
+        let request = request(&config, &comeback);
         meters.sonic_connections.inc();
         let connected = async { connect_async(request?).await };
         let left = match timeout(CONNECT, connected).await {
-            Ok(Ok((socket, _))) => talk(socket, &config, &mut comeback, &mut voice, &out).await,
+            Ok(Ok((socket, _))) => {
+                talk(socket, &config, &mut comeback, &mut voice, &out, &known).await
+            }
             Ok(Err(tungstenite::Error::Http(response))) => {
                 Left::Refused(response.status().as_u16())
             }
@@ -115,8 +125,12 @@ pub(crate) async fn converse(
     let _ = out.send(FromSonic::Over(end)).await;
 }
 
-fn request(config: &SonicConfig, query: &str) -> tungstenite::Result<Request> {
-    let mut request = format!("{}?{query}", config.url).into_client_request()?;
+fn request(config: &SonicConfig, comeback: &Comeback) -> tungstenite::Result<Request> {
+    let url = format!("{}?{}", config.url, comeback.query());
+    let mut request = url.into_client_request()?;
+    if let Some(protocols) = comeback.protocols() {
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocols);
+    }
     if let Some(key) = &config.key {
         request.headers_mut().insert(AUTHORIZATION, key.header());
     }
@@ -143,15 +157,19 @@ async fn talk(
     comeback: &mut Comeback,
     voice: &mut mpsc::Receiver<Vec<i16>>,
     out: &mpsc::Sender<FromSonic>,
+    known: &watch::Sender<Known>,
 ) -> Left {
     let (mut sink, mut stream) = socket.split();
-    if !comeback.is_back() {
-        let settings = json!({"type": "sessionConfig", "config": config.settings}).to_string();
-        if let Err(error) = sink.send(Message::text(settings)).await {
-            return Left::Broken(error.to_string());
-        }
-    }
+    let mut is_settled = comeback.is_back();
     loop {
+        // A call that the server has begun anew, instead of the one we come back to, knows nothing.
+        if !is_settled || comeback.take_begun_anew() {
+            is_settled = true;
+            let settings = json!({"type": "sessionConfig", "config": config.settings}).to_string();
+            if let Err(error) = sink.send(Message::text(settings)).await {
+                return Left::Broken(error.to_string());
+            }
+        }
         tokio::select! {
             message = stream.next() => {
                 let message = match message {
@@ -164,7 +182,11 @@ async fn talk(
                         comeback.heard(bytes.len());
                         Some(FromSonic::Voice(pcm::samples(&bytes)))
                     }
-                    Message::Text(text) => comeback.read(&text),
+                    Message::Text(text) => {
+                        let said = comeback.read(&text);
+                        known.send_replace(comeback.known());
+                        said
+                    }
                     Message::Close(frame) => {
                         let (code, reason) = frame
                             .map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
@@ -206,6 +228,18 @@ async fn goodbye(
     Left::Gone
 }
 
+/// What another connection to the same conversation has to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The conversation's id at the server.
+    pub(crate) id: String,
+    pub(crate) token: Option<String>,
+    /// The number of the last message that came.
+    pub(crate) last_seq: u64,
+    /// Audio that came before the first byte that this task has heard.
+    pub(crate) before: u64,
+}
+
 /// How a call is come back to.
 #[derive(Debug)]
 struct Comeback {
@@ -215,6 +249,10 @@ struct Comeback {
     token: Option<String>,
     last_seq: u64,
     heard_bytes: u64,
+    /// Of those, what another task has heard.
+    before: u64,
+    /// The server did not know the call any more and has begun another.
+    begun_anew: bool,
     /// When the connection was good last.
     good: Instant,
     tries: u32,
@@ -239,9 +277,35 @@ impl Comeback {
             token: None,
             last_seq: 0,
             heard_bytes: 0,
+            before: 0,
+            begun_anew: false,
             good: now,
             tries: 0,
         }
+    }
+
+    /// Where another task has left the conversation.
+    fn at(point: &Point, now: Instant) -> Self {
+        Self {
+            token: Some(point.token.clone()),
+            last_seq: point.seq,
+            heard_bytes: point.bytes,
+            before: point.bytes,
+            ..Self::new(&point.id, now)
+        }
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            id: self.session_id.clone(),
+            token: self.token.clone(),
+            last_seq: self.last_seq,
+            before: self.before,
+        }
+    }
+
+    fn take_begun_anew(&mut self) -> bool {
+        std::mem::take(&mut self.begun_anew)
     }
 
     fn is_back(&self) -> bool {
@@ -253,11 +317,20 @@ impl Comeback {
         let id = if self.ids > 1 { format!("{id}-{}", self.ids) } else { id.clone() };
         match &self.token {
             None => format!("sessionId={id}"),
-            Some(token) => format!(
-                "sessionId={id}&resumeToken={token}&lastSeq={}&heardBytes={}",
-                self.last_seq, self.heard_bytes
-            ),
+            Some(_) => {
+                let (seq, bytes) = (self.last_seq, self.heard_bytes);
+                format!("sessionId={id}&lastSeq={seq}&heardBytes={bytes}")
+            }
         }
+    }
+
+    /// What a token comes back in: a URL is written to logs on its way, and whoever has the token has
+    /// the call. Beside it the name that the server answers with.
+    fn protocols(&self) -> Option<HeaderValue> {
+        let protocols = format!("voice.v1, resume.{}", self.token.as_deref()?);
+        let mut protocols = HeaderValue::from_str(&protocols).ok()?;
+        protocols.set_sensitive(true);
+        Some(protocols)
     }
 
     fn heard(&mut self, bytes: usize) {
@@ -276,11 +349,12 @@ impl Comeback {
                 if let Some(id) = message["sessionId"].as_str() {
                     (self.session_id, self.ids) = (id.to_owned(), 1);
                 }
-                self.token = message["resumeToken"].as_str().map(str::to_owned);
                 if message["resumed"] != true {
                     // Another call: what was counted is the old one's.
-                    self.heard_bytes = 0;
+                    (self.heard_bytes, self.before) = (0, 0);
+                    self.begun_anew = self.token.is_some();
                 }
+                self.token = message["resumeToken"].as_str().map(str::to_owned);
                 (self.good, self.tries) = (Instant::now(), 0);
                 None
             }
@@ -291,6 +365,9 @@ impl Comeback {
             }),
             "interruption" => Some(FromSonic::Interrupted),
             "token_usage" => Some(FromSonic::TurnEnded),
+            "latency_update" => {
+                message["ttft_ms"].as_u64().map(|ms| FromSonic::Model(Duration::from_millis(ms)))
+            }
             "transferToAgent" => {
                 let attributes = message["attributes"].as_object();
                 let attributes = attributes.into_iter().flatten().map(|(name, value)| {
@@ -362,16 +439,37 @@ mod tests {
         let now = Instant::now();
         let mut comeback = Comeback::new("connect-1", now);
         assert_eq!(comeback.query(), "sessionId=connect-1");
+        assert_eq!(comeback.protocols(), None);
         connected(&mut comeback);
         comeback.heard(1_920);
         comeback.read(r#"{"seq":7,"type":"pong"}"#);
         assert_eq!(comeback.next(now, broken()), Next::Again(FIRST));
-        let query = "sessionId=connect-1&resumeToken=t&lastSeq=7&heardBytes=1920";
-        assert_eq!(comeback.query(), query);
+        assert_eq!(comeback.query(), "sessionId=connect-1&lastSeq=7&heardBytes=1920");
+        let protocols = comeback.protocols().expect("a token");
+        assert_eq!(protocols.to_str().expect("text"), "voice.v1, resume.t");
+        assert!(protocols.is_sensitive(), "it is not printed");
         // A server that stops sends us on at once.
         connected(&mut comeback);
         let left = Left::Closed(1012, String::new());
         assert_eq!(comeback.next(now, left), Next::Again(Duration::ZERO));
+    }
+
+    #[test]
+    fn another_task_goes_on_where_the_caller_got_to() {
+        let now = Instant::now();
+        let point = Point { id: "connect-1-2".into(), token: "t".into(), seq: 9, bytes: 480 };
+        let mut comeback = Comeback::at(&point, now);
+        assert_eq!(comeback.query(), "sessionId=connect-1-2&lastSeq=9&heardBytes=480");
+        let back = r#"{"seq":10,"type":"connected","resumed":true,"sessionId":"connect-1-2",
+            "resumeToken":"u"}"#;
+        comeback.read(back);
+        assert!(!comeback.take_begun_anew());
+        let known = comeback.known();
+        assert_eq!((known.before, known.token.as_deref()), (480, Some("u")));
+        // The server has given the call up: another one begins, and has to be told what it is.
+        connected(&mut comeback);
+        assert!(comeback.take_begun_anew());
+        assert_eq!(comeback.known().before, 0);
     }
 
     #[test]
@@ -422,6 +520,9 @@ mod tests {
         let handover = Handover { reason: "r".into(), summary: "s".into(), attributes };
         assert_eq!(comeback.read(transfer), Some(FromSonic::Transfer(handover)));
         assert_eq!(comeback.read(r#"{"type":"interruption"}"#), Some(FromSonic::Interrupted));
+        let model = FromSonic::Model(Duration::from_millis(640));
+        let latency = r#"{"type":"latency_update","ttft_ms":640,"latency_ms":900}"#;
+        assert_eq!(comeback.read(latency), Some(model));
         for other in [r#"{"type":"transcript","role":"user","text":"x"}"#, "{}", "no json", "[]"] {
             assert_eq!(comeback.read(other), None, "{other}");
         }

@@ -19,7 +19,7 @@ use std::{
 };
 
 /// Answers that are kept for whoever asks again.
-const KEPT: usize = 8;
+pub(crate) const KEPT: usize = 8;
 
 /// What the flow does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub(crate) struct Answer {
 struct Piece {
     id: u64,
     text: String,
+    /// Bytes of the server's voice that it was made of.
+    bytes: u64,
     /// `None` while it is on its way; then where it is, if anywhere, and how long it lasts.
     place: Option<(Option<String>, Duration)>,
 }
@@ -137,9 +139,9 @@ impl Turns {
     }
 
     /// A piece of a reply is cut; it will be [`Self::placed`].
-    pub(crate) fn piece(&mut self, text: String) -> u64 {
+    pub(crate) fn piece(&mut self, text: String, bytes: u64) -> u64 {
         self.next += 1;
-        self.pieces.push_back(Piece { id: self.next, text, place: None });
+        self.pieces.push_back(Piece { id: self.next, text, bytes, place: None });
         self.next
     }
 
@@ -168,6 +170,16 @@ impl Turns {
     /// The call ends like this, when all has been played. The first reason prevails.
     pub(crate) fn end(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
+    }
+
+    /// Bytes of the server's voice that the flow was not given yet.
+    pub(crate) fn unplayed_bytes(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.bytes).sum()
+    }
+
+    /// Whether all that was said and decided so far has been told.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.pieces.is_empty() && !self.growing && (self.ending.is_none() || self.is_over())
     }
 
     /// Whether somebody waits.
@@ -284,13 +296,13 @@ mod tests {
     fn pieces_are_played_in_their_order_and_each_once() {
         let (mut turns, now) = (Turns::default(), Instant::now());
         turns.set_growing(true);
-        let first = turns.piece("One.".into());
+        let first = turns.piece("One.".into(), 10);
         assert_eq!(ask(&mut turns, "1", now), None, "it is not there yet");
         turns.placed(first, url(first), SECOND);
         let (_, answer) = turns.poll(now).expect("the first piece");
         assert_eq!((answer.intent, answer.url, answer.more), (Intent::Continue, url(1), true));
         // The second is ready before somebody asks.
-        let second = turns.piece("Two.".into());
+        let second = turns.piece("Two.".into(), 10);
         turns.placed(second, url(second), SECOND);
         turns.set_growing(false);
         let answer = ask(&mut turns, "2", now).expect("the second");
@@ -302,7 +314,7 @@ mod tests {
     fn the_same_key_gets_the_same_answer() {
         let (mut turns, now) = (Turns::default(), Instant::now());
         for text in ["One.", "Two."] {
-            let id = turns.piece(text.into());
+            let id = turns.piece(text.into(), 10);
             turns.placed(id, url(id), SECOND);
         }
         let first = ask(&mut turns, "1", now);
@@ -322,7 +334,7 @@ mod tests {
         let (_, answer) = turns.poll(now + SECOND).expect("time is up");
         assert_eq!((answer.intent, answer.more), (Intent::Listen, false));
         // A piece on its way is no reason to wait longer; the next question gets it.
-        let id = turns.piece("Late.".into());
+        let id = turns.piece("Late.".into(), 10);
         assert_eq!(ask(&mut turns, "2", now), None);
         let (_, answer) = turns.poll(now + SECOND).expect("time is up");
         assert_eq!((answer.intent, answer.more), (Intent::Listen, true));
@@ -347,7 +359,7 @@ mod tests {
         let handover = Handover { reason: "a dispute".into(), ..Handover::default() };
         let now = Instant::now();
         let mut turns = Turns::default();
-        let id = turns.piece("I connect you.".into());
+        let id = turns.piece("I connect you.".into(), 10);
         turns.placed(id, url(id), SECOND);
         turns.end(Ending::Transfer(handover.clone()));
         let answer = ask(&mut turns, "1", now).expect("the last piece");
@@ -355,7 +367,7 @@ mod tests {
         assert_eq!(answer.handover, Some(handover.clone()));
         assert!(turns.is_over());
         let mut turns = Turns::default();
-        let id = turns.piece("I connect you.".into());
+        let id = turns.piece("I connect you.".into(), 10);
         turns.placed(id, url(id), SECOND);
         assert_eq!(ask(&mut turns, "1", now).map(|a| a.intent), Some(Intent::Continue));
         turns.end(Ending::Transfer(handover.clone()));
@@ -370,7 +382,7 @@ mod tests {
     #[test]
     fn a_failure_says_its_words_after_what_was_being_said() {
         let (mut turns, now) = (Turns::default(), Instant::now());
-        let id = turns.piece("Your balance".into());
+        let id = turns.piece("Your balance".into(), 10);
         turns.placed(id, url(id), SECOND);
         turns.end(Ending::Failed { words: "I am sorry.".into(), reason: "the model is lost" });
         assert_eq!(ask(&mut turns, "1", now).map(|a| a.intent), Some(Intent::Continue));
@@ -381,7 +393,7 @@ mod tests {
     #[test]
     fn a_piece_that_can_neither_be_played_nor_said_is_passed_over() {
         let (mut turns, now) = (Turns::default(), Instant::now());
-        let (mute, spoken) = (turns.piece(String::new()), turns.piece("Two.".into()));
+        let (mute, spoken) = (turns.piece(String::new(), 10), turns.piece("Two.".into(), 10));
         turns.placed(spoken, None, SECOND);
         assert_eq!(ask(&mut turns, "1", now), None);
         turns.placed(mute, None, SECOND);
@@ -391,10 +403,10 @@ mod tests {
     #[test]
     fn a_caller_who_talks_over_a_reply_hears_no_more_of_it() {
         let (mut turns, now) = (Turns::default(), Instant::now());
-        let old = turns.piece("One.".into());
+        let old = turns.piece("One.".into(), 10);
         turns.set_growing(true);
         turns.interrupted();
-        let new = turns.piece("Yes?".into());
+        let new = turns.piece("Yes?".into(), 10);
         turns.placed(old, url(old), SECOND);
         assert_eq!(ask(&mut turns, "1", now), None);
         turns.placed(new, url(new), SECOND);

@@ -3,11 +3,13 @@
 //! Shapes only: what an event means for the conversation is decided in [`crate::session`].
 //! A field that is absent or of another type is empty here, never an error.
 
+mod quick;
 mod read;
 
 use bytes::Bytes;
 
 pub use crate::input::ContentKind;
+pub use quick::{QuickAudio, audio};
 pub use read::{Unreadable, parse};
 
 use crate::usage::TokenCounts;

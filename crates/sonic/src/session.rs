@@ -318,6 +318,9 @@ impl Session {
     /// Takes one event of the service, as JSON. Never fails: what cannot be understood becomes
     /// [`SessionEvent::Unknown`] or [`SessionEvent::Malformed`], and the session goes on.
     pub fn receive(&mut self, payload: &[u8]) {
+        if let Some(audio) = crate::output::audio(payload) {
+            return self.handle_audio(audio.content_id, audio.role, audio.pcm);
+        }
         match crate::output::parse(payload) {
             Ok(event) => self.handle(event),
             Err(problem) => {

@@ -1,5 +1,6 @@
 /**
- * @file The list of calls: pages of them from the server, searched and filtered here.
+ * @file The list of calls: pages of them from the server, searched and filtered here. While
+ * something is sought, older pages are asked for by themselves until enough was found.
  */
 
 import { request } from '../api.js';
@@ -31,6 +32,9 @@ const FILTERS = {
 };
 
 const PAGE = 50;
+/** A search stops there and leaves going on to the button. */
+const ENOUGH_FOUND = 20;
+const PAGES_A_SEARCH = 20;
 
 const day = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
@@ -48,19 +52,23 @@ export class CallList {
   /** Where older ones are; empty when there are none. */
   #next = '';
   #chosen = '';
+  /** The search that goes on: a later one takes its place. */
+  #looking = 0;
+  /** @type {Promise<boolean> | null} the page that is on its way */
+  #page = null;
 
   /** @param {(id: string) => void} choose */
   constructor(choose) {
     this.#choose = choose;
-    this.#search.addEventListener('input', () => this.#render());
-    this.#older.addEventListener('click', () => void this.#more());
+    this.#search.addEventListener('input', () => void this.#seek());
+    this.#older.addEventListener('click', () => void (this.#seeking() ? this.#seek() : this.#more()));
     for (const chip of document.querySelectorAll('[data-filter]')) {
       chip.addEventListener('click', () => {
         const name = /** @type {HTMLElement} */ (chip).dataset.filter ?? '';
         const on = !this.#filters.delete(name);
         if (on) this.#filters.add(name);
         chip.setAttribute('aria-pressed', String(on));
-        this.#render();
+        void this.#seek();
       });
     }
   }
@@ -81,8 +89,36 @@ export class CallList {
     }
   }
 
-  async #more() {
+  #seeking() {
+    return this.#search.value.trim() !== '' || this.#filters.size > 0;
+  }
+
+  /** Shows what fits, and asks for older calls as long as little does. */
+  async #seek() {
+    const mine = ++this.#looking;
+    const before = this.#render();
+    for (let pages = 0; pages < PAGES_A_SEARCH && this.#next && this.#seeking(); pages++) {
+      // Not for each letter that is typed.
+      await new Promise((wait) => setTimeout(wait, pages === 0 ? 300 : 0));
+      if (mine !== this.#looking) return;
+      if (!(await this.#more()) || mine !== this.#looking) return;
+      if (this.#render() >= before + ENOUGH_FOUND) return;
+    }
+  }
+
+  /**
+   * The next page; one at a time.
+   *
+   * @returns {Promise<boolean>} whether there was an answer
+   */
+  #more() {
+    this.#page ??= this.#ask().finally(() => (this.#page = null));
+    return this.#page;
+  }
+
+  async #ask() {
     this.#older.disabled = true;
+    let answered = true;
     try {
       const answer = await request(this.#next);
       this.#next = /<([^>]+)>; rel="next"/.exec(answer.headers.get('link') ?? '')?.[1]?.replace(/^\//, '') ?? '';
@@ -90,11 +126,14 @@ export class CallList {
       this.#render();
     } catch (error) {
       this.#count.textContent = `The calls cannot be read now. (${error instanceof Error ? error.message : error})`;
+      answered = false;
     }
     this.#older.disabled = false;
     this.#older.hidden = this.#next === '';
+    return answered;
   }
 
+  /** @returns {number} how many fit */
   #render() {
     const sought = this.#search.value.trim().toLowerCase();
     const fits = (/** @type {Item} */ item) =>
@@ -120,6 +159,7 @@ export class CallList {
     }
     this.#list.replaceChildren(...children);
     this.mark(this.#chosen);
+    return shown.length;
   }
 
   /**

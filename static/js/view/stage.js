@@ -167,6 +167,9 @@ export class Stage {
         : ['Muted', 'The assistant does not hear you.'];
     }
     if (state === 'listening' && microphone === 'off') return ['Your turn', 'Type what you want to say.'];
+    if (state === 'assistant-speaking' && microphone === 'muted') {
+      return [WORDS[state][0], this.#call.pushToTalk ? 'Hold the button to interrupt.' : 'The assistant does not hear you.'];
+    }
     if (state === 'assistant-speaking' && microphone !== 'on') return [WORDS[state][0], 'Type whenever you like.'];
     return WORDS[state];
   }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use voice_access::signature::{self as auth, RequestKey};
 use voice_audio::{Recording, wav};
 use voice_aws::{Credentials, KinesisConfig, PollyConfig};
 use voice_bridge::{
-    APOLOGY, Bridge, BridgeConfig, CutConfig, DuringPrompt, LineLimits,
-    auth::{self, RequestKey},
-    fragments::Encoding,
+    APOLOGY, Bridge, BridgeConfig, CutConfig, DuringPrompt, LineLimits, fragments::Encoding,
 };
 use voice_emulator::{
     ACCESS_KEY_ID, Line, MediaShape, SECRET_ACCESS_KEY,
@@ -26,6 +25,8 @@ pub(crate) struct Phone {
     pub(crate) store: Store,
     pub(crate) line: Line,
     pub(crate) contact: Value,
+    /// Whether it is a time at which humans work.
+    pub(crate) agents_are_there: bool,
     /// What the flow was answered, in order.
     pub(crate) answers: Vec<Value>,
     address: String,
@@ -93,7 +94,8 @@ impl Phone {
             "language": "en-US",
         });
         let address = bridge.addr().to_string();
-        Self { store, line, contact, answers: Vec::new(), address, turns: 0 }
+        let agents_are_there = false;
+        Self { store, line, contact, agents_are_there, answers: Vec::new(), address, turns: 0 }
     }
 
     /// The flow goes to another bridge.
@@ -103,6 +105,29 @@ impl Phone {
 
     pub(crate) fn session_id(&self) -> String {
         format!("connect-{}", self.line.contact_id())
+    }
+
+    /// What Connect sends to a function of the flow (connect-kvs.md §5.1).
+    pub(crate) fn event(
+        &self,
+        parameters: &Map<String, Value>,
+        attributes: &Map<String, Value>,
+    ) -> Value {
+        let contact = &self.contact;
+        let mut all = contact["attributes"].as_object().cloned().expect("attributes");
+        all.extend(attributes.clone());
+        json!({"Name": "ContactFlowEvent", "Details": {"ContactData": {
+            "Attributes": all, "AwsRegion": "us-east-1", "Channel": "VOICE",
+            "ContactId": contact["contactId"], "InitialContactId": contact["contactId"],
+            "PreviousContactId": contact["contactId"], "CustomerEndpoint": null,
+            "SystemEndpoint": {"Address": "+15550199", "Type": "TELEPHONE_NUMBER"},
+            "CustomerId": null, "Description": null, "Name": null, "References": {},
+            "InitiationMethod": "INBOUND", "LanguageCode": contact["language"], "Queue": null,
+            "InstanceARN": "arn:aws:connect:us-east-1:111122223333:instance/i",
+            "MediaStreams": {"Customer": {"Audio": {
+                "StreamARN": contact["streamArn"], "StartTimestamp": contact["startTimestamp"],
+                "StopTimestamp": null, "StartFragmentNumber": contact["startFragmentNumber"]}}}},
+            "Parameters": parameters}})
     }
 
     /// Says a sentence into the phone.

@@ -1,14 +1,14 @@
 //! A contact flow of Amazon Connect: checked, and run against the bridge.
 //!
 //! [`problems`] knows what Connect would refuse and what would leave a caller in silence
-//! (connect-kvs.md §4); [`run`] goes from action to action as Connect does. The Lambda functions are
-//! played here: each is one signed request.
+//! (connect-kvs.md §4); [`run`] goes from action to action as Connect does. Its functions are the
+//! real binaries ([`Functions`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::contact::Phone;
+use super::{contact::Phone, functions::Functions};
 
 /// Limits of the language.
 const MOST_ACTIONS: usize = 250;
@@ -17,7 +17,8 @@ const LONGEST_ID: usize = 50;
 const NOT_IN_IDS: &str = "%:(\\/)=$,;[]{}";
 
 /// Errors that an action of a type has to lead on from.
-const REQUIRED: [(&str, &[&str]); 9] = [
+const REQUIRED: [(&str, &[&str]); 10] = [
+    ("CheckHoursOfOperation", &["NoMatchingError"]),
     ("UpdateContactMediaStreamingBehavior", &["NoMatchingError"]),
     ("InvokeLambdaFunction", &["NoMatchingError"]),
     ("MessageParticipant", &["NoMatchingError"]),
@@ -93,6 +94,10 @@ pub(crate) fn problems(flow: &Value) -> Vec<String> {
         if kind == "Loop" && conditions != BTreeSet::from(["ContinueLooping", "DoneLooping"]) {
             found.push(format!("{id} needs ContinueLooping and DoneLooping"));
         }
+        let hours = BTreeSet::from(["True", "False", "NoMatchingError"]);
+        if kind == "CheckHoursOfOperation" && conditions != hours {
+            found.push(format!("{id} needs True and False, and nothing else"));
+        }
         if kind == "MessageParticipant" {
             let kinds = ["PromptId", "Text", "SSML", "Media"];
             let given = kinds.iter().filter(|kind| !action["Parameters"][**kind].is_null()).count();
@@ -139,7 +144,12 @@ pub(crate) struct Story {
 }
 
 /// Runs a flow to its end. The caller says one of `lines` after each reply.
-pub(crate) async fn run(flow: &Value, phone: &mut Phone, lines: &[&str]) -> Story {
+pub(crate) async fn run(
+    flow: &Value,
+    phone: &mut Phone,
+    functions: &Functions,
+    lines: &[&str],
+) -> Story {
     let all = actions(flow);
     let mut story = Story::default();
     let (mut external, mut loops) = (Map::new(), BTreeMap::<String, u32>::new());
@@ -163,7 +173,9 @@ pub(crate) async fn run(flow: &Value, phone: &mut Phone, lines: &[&str]) -> Stor
                 {
                     event.insert(name.clone(), json!(value(text.as_str().expect("text"))));
                 }
-                match lambda(phone, &event).await {
+                let name = parameters["LambdaFunctionARN"].as_str().expect("a function");
+                let event = phone.event(&event, &story.attributes);
+                match functions.invoke(name, &event).await {
                     Some(answer) => {
                         external = answer;
                         ""
@@ -214,6 +226,10 @@ pub(crate) async fn run(flow: &Value, phone: &mut Phone, lines: &[&str]) -> Stor
                     "ContinueLooping"
                 }
             }
+            "CheckHoursOfOperation" => match phone.agents_are_there {
+                true => "True",
+                false => "False",
+            },
             "UpdateContactAttributes" => {
                 for (name, text) in parameters["Attributes"].as_object().expect("attributes") {
                     let text = value(text.as_str().expect("text"));
@@ -235,19 +251,4 @@ pub(crate) async fn run(flow: &Value, phone: &mut Phone, lines: &[&str]) -> Stor
         let next = targets(action).into_iter().find(|(_, name)| name == outcome);
         at = next.unwrap_or_else(|| panic!("{at} has no way on from {outcome:?}")).0;
     }
-}
-
-/// What the two Lambda functions do: one request, whose key follows from the answer before.
-async fn lambda(phone: &Phone, event: &Map<String, Value>) -> Option<Map<String, Value>> {
-    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (status, answer) = match text("op") {
-        "start" => phone.ask("/start", &phone.contact).await,
-        _ => {
-            let key = text("after").parse::<u64>().map_or(1, |before| before + 1);
-            let turn = json!({"sessionId": text("sessionId"), "turnKey": key.to_string(),
-                "owner": text("owner"), "contact": phone.contact});
-            phone.ask("/turn", &turn).await
-        }
-    };
-    (status == 200).then(|| answer.as_object().cloned()).flatten()
 }

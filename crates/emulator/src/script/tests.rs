@@ -344,6 +344,16 @@ fn after_a_dispute_the_bank_goes_on_with_something_else() {
 }
 
 #[test]
+fn asking_kindly_for_a_person_agrees_to_nothing() {
+    let mut bank = Bank::new();
+    for text in ["I want to dispute a payment", "4021", "1188", "the second"] {
+        bank.text(text);
+    }
+    assert!(bank.text("A person, please").contains("connecting you"));
+    assert!(!bank.called().contains(&"dispute_transaction".to_owned()));
+}
+
+#[test]
 fn three_wrong_codes_lead_to_a_human() {
     let mut bank = Bank::new();
     bank.text("What is my balance?");

@@ -1,5 +1,9 @@
 //! Echo mode: the caller's audio comes back at once, inside one long AUDIO block, for measuring.
 //! Not a conversation: nothing is heard, said or billed.
+//!
+//! What comes back lasts as long as what came, so that traffic and playout are those of a
+//! conversation. When the reply's rate is the higher one, the samples come back as they were and
+//! silence fills up the rest: a mark in the samples survives, which resampling would destroy.
 
 use std::collections::VecDeque;
 
@@ -14,10 +18,30 @@ pub(crate) struct Echo {
     reply: Reply,
     begun: bool,
     block: Option<AudioBlock>,
-    converter: Option<Converter>,
+    way: Way,
 }
 
 /// From the caller's rate to the reply's.
+#[derive(Debug)]
+enum Way {
+    /// The rates are the same: the base64 goes back as it came.
+    Same,
+    /// The reply's is higher: silence is added.
+    Filled(Filler),
+    /// The reply's is lower.
+    Resampled(Box<Converter>),
+}
+
+#[derive(Debug)]
+struct Filler {
+    from_hz: usize,
+    to_hz: usize,
+    /// What the lengths so far have left over, in bytes times `from_hz`.
+    owed: usize,
+    /// Kept for its capacity.
+    scratch: Vec<u8>,
+}
+
 #[derive(Debug)]
 struct Converter {
     reader: SampleReader,
@@ -26,21 +50,28 @@ struct Converter {
 
 impl Echo {
     pub(crate) fn new(reply: Reply) -> Self {
-        Self { reply, begun: false, block: None, converter: None }
+        Self { reply, begun: false, block: None, way: Way::Same }
     }
 
     /// The caller's audio begins, at `rate_hz`.
     pub(crate) fn opened(&mut self, rate_hz: u32) -> Result<(), ResampleError> {
-        self.converter = if rate_hz == self.reply.rate_hz {
-            None
+        self.way = if rate_hz == self.reply.rate_hz {
+            Way::Same
+        } else if rate_hz < self.reply.rate_hz {
+            Way::Filled(Filler {
+                from_hz: rate_hz as usize,
+                to_hz: self.reply.rate_hz as usize,
+                owed: 0,
+                scratch: Vec::new(),
+            })
         } else {
             let resampler = Resampler::new(rate_hz, self.reply.rate_hz)?;
-            Some(Converter { reader: SampleReader::new(), resampler })
+            Way::Resampled(Box::new(Converter { reader: SampleReader::new(), resampler }))
         };
         Ok(())
     }
 
-    /// A piece of audio, in base64 and decoded. At equal rates the base64 goes back as it came.
+    /// A piece of audio, in base64 and decoded.
     pub(crate) fn audio(&mut self, base64: &str, heard: &[u8], out: &mut VecDeque<Outbound>) {
         if !self.begun {
             self.begun = true;
@@ -51,20 +82,22 @@ impl Echo {
             out.push_back(Outbound::Event(start));
             block
         });
-        let Some(converter) = &mut self.converter else {
-            out.push_back(Outbound::Json(block.base64(base64)));
-            return;
-        };
-        let samples = converter.resampler.push(&converter.reader.read(heard));
-        if !samples.is_empty() {
-            out.push_back(Outbound::Json(block.pcm(&pcm::bytes(&samples))));
+        match &mut self.way {
+            Way::Same => out.push_back(Outbound::Json(block.base64(base64))),
+            Way::Filled(filler) => out.push_back(Outbound::Json(block.pcm(filler.fill(heard)))),
+            Way::Resampled(converter) => {
+                let samples = converter.resampler.push(&converter.reader.read(heard));
+                if !samples.is_empty() {
+                    out.push_back(Outbound::Json(block.pcm(&pcm::bytes(&samples))));
+                }
+            }
         }
     }
 
     /// The caller's audio ends.
     pub(crate) fn closed(&mut self, out: &mut VecDeque<Outbound>) {
         let Some(block) = self.block.take() else { return };
-        if let Some(converter) = &mut self.converter {
+        if let Way::Resampled(converter) = &mut self.way {
             let rest = converter.resampler.flush();
             if !rest.is_empty() {
                 out.push_back(Outbound::Json(block.pcm(&pcm::bytes(&rest))));
@@ -79,5 +112,40 @@ impl Echo {
         if self.begun {
             out.push_back(Outbound::Event(self.reply.completion_end()));
         }
+    }
+}
+
+impl Filler {
+    /// The piece with as much silence after it as makes it last as long at the higher rate. The
+    /// caller's pieces end where they like, so whole samples are added and the rest is owed.
+    fn fill(&mut self, heard: &[u8]) -> &[u8] {
+        self.owed += heard.len() * (self.to_hz - self.from_hz);
+        let silence = (self.owed / self.from_hz) & !1;
+        self.owed -= silence * self.from_hz;
+        self.scratch.clear();
+        self.scratch.extend_from_slice(heard);
+        self.scratch.resize(heard.len() + silence, 0);
+        &self.scratch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_filled_up_lasts_as_long_and_keeps_its_samples() {
+        let mut filler = Filler { from_hz: 16_000, to_hz: 24_000, owed: 0, scratch: Vec::new() };
+        let mut bytes = 0;
+        for length in [1024, 1024, 2, 2, 100, 1366] {
+            let heard: Vec<u8> = (0..length).map(|n| (n % 251) as u8 + 1).collect();
+            let filled = filler.fill(&heard);
+            assert_eq!(filled[..length], heard);
+            assert!(
+                filled[length..].iter().all(|byte| *byte == 0) && filled.len().is_multiple_of(2)
+            );
+            bytes += filled.len();
+        }
+        assert_eq!(bytes, ((1024 + 1024 + 2 + 2 + 100 + 1366) * 3 / 2) & !1);
     }
 }

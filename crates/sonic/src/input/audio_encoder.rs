@@ -2,7 +2,6 @@
 //!
 //! Not here: in how long pieces audio is sent; the session decides that.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
 use super::{InputEvent, Payload};
@@ -36,7 +35,7 @@ impl AudioEncoder {
         let base64_length = pcm.len().div_ceil(3) * 4;
         let mut json = String::with_capacity(self.head.len() + base64_length + Self::TAIL.len());
         json.push_str(&self.head);
-        STANDARD.encode_string(pcm, &mut json);
+        base64_simd::STANDARD.encode_append(pcm, &mut json);
         json.push_str(Self::TAIL);
         json.into()
     }
@@ -44,6 +43,8 @@ impl AudioEncoder {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
     use super::*;
 
     #[test]

@@ -1,7 +1,8 @@
 //! Reads an event of the service out of its JSON, and tolerates what it can.
 //!
 //! Two steps: the envelope, which gives the name and the still unread body, then the body by
-//! name. `audioOutput` is most of the traffic, so it is read without an intermediate tree.
+//! name. `audioOutput` is most of the traffic: in its usual form it is read by `quick`, and here
+//! without an intermediate tree.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -165,7 +166,7 @@ fn decode(content: &str) -> Result<Bytes, Unreadable> {
     BASE64.decode(content.trim()).map(Bytes::from).map_err(|e| Unreadable::Base64(e.to_string()))
 }
 
-fn role_named(word: &str) -> Option<OutputRole> {
+pub(super) fn role_named(word: &str) -> Option<OutputRole> {
     match word {
         "USER" => Some(OutputRole::User),
         "ASSISTANT" => Some(OutputRole::Assistant),

@@ -11,8 +11,8 @@ use crate::{
     Line, SessionEvent,
     input::ContentKind,
     output::{
-        AudioOutput, CompletionEnd, ContentEnd, OutputEvent, OutputRole, StopReason, TextOutput,
-        ToolUse, UsageReport,
+        CompletionEnd, ContentEnd, OutputEvent, OutputRole, StopReason, TextOutput, ToolUse,
+        UsageReport,
     },
     tool,
     usage::{TokenCounts, Usage},
@@ -26,7 +26,9 @@ impl Session {
                 self.contents.start(&start, self.conversation.is_superseded());
             }
             OutputEvent::TextOutput(text) => self.handle_text(text),
-            OutputEvent::AudioOutput(audio) => self.handle_audio(audio),
+            OutputEvent::AudioOutput(audio) => {
+                self.handle_audio(&audio.content_id, audio.role, audio.pcm);
+            }
             OutputEvent::ToolUse(call) => self.handle_tool_use(call),
             OutputEvent::ContentEnd(end) => self.handle_content_end(&end),
             OutputEvent::CompletionEnd(end) => self.handle_completion_end(&end),
@@ -87,12 +89,12 @@ impl Session {
         self.emit_line(line);
     }
 
-    fn handle_audio(&mut self, audio: AudioOutput) {
-        let content = self.contents.find(&audio.content_id, ContentKind::Audio, audio.role);
-        if content.stale || audio.pcm.is_empty() {
+    pub(super) fn handle_audio(&mut self, content_id: &str, role: Option<OutputRole>, pcm: Bytes) {
+        let content = self.contents.find(content_id, ContentKind::Audio, role);
+        if content.stale || pcm.is_empty() {
             return;
         }
-        let pcm = whole_samples(&mut content.half_sample, audio.pcm);
+        let pcm = whole_samples(&mut content.half_sample, pcm);
         let after_user = content.after_user;
         self.open_turn(after_user);
         if let Ok(chunk) = AudioChunk::new(pcm, self.output_rate)

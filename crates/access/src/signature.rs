@@ -1,13 +1,11 @@
-//! Who may ask: HMAC-SHA-256 over the time, the path and the body of a request.
+//! Requests that prove who sent them: HMAC-SHA-256 over the time, the path and the body.
 //!
-//! A machine: `now` is an argument. It knows no HTTP; `http.rs` reads the headers. The Lambdas
-//! sign with [`sign`].
+//! A machine: `now` is an argument. It knows no HTTP. The functions of the phone sign with [`sign`],
+//! the audio bridge lets in with [`Gatekeeper`].
 
-use http::HeaderValue;
 use std::collections::HashMap;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use aws_lc_rs::hmac;
 
 /// How far a request's time may be from ours, in seconds.
 pub const WINDOW_SECONDS: u64 = 300;
@@ -23,14 +21,18 @@ pub const NONCE_HEADER: &str = "x-voice-nonce";
 /// The header with the signature, in hexadecimal digits.
 pub const SIGNATURE_HEADER: &str = "x-voice-signature";
 
-/// The key of requests.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RequestKey(Vec<u8>);
+/// The key of requests. Not printable.
+#[derive(Clone)]
+pub struct RequestKey(hmac::Key);
 
 impl RequestKey {
     /// From at least 16 bytes.
     pub fn new(key: &str) -> Option<Self> {
-        (key.len() >= 16).then(|| Self(key.as_bytes().to_vec()))
+        (key.len() >= 16).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes())))
+    }
+
+    pub(crate) fn hmac(&self) -> &hmac::Key {
+        &self.0
     }
 }
 
@@ -40,48 +42,16 @@ impl std::fmt::Debug for RequestKey {
     }
 }
 
-/// The credential that the voice server asks of its clients. Not printable.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ServerKey(HeaderValue);
-
-impl ServerKey {
-    /// An API key, or a token. `None` for what no header can carry.
-    pub fn new(key: &str) -> Option<Self> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;
-        value.set_sensitive(true);
-        (!key.is_empty()).then_some(Self(value))
-    }
-
-    /// For the header `Authorization`.
-    pub(crate) fn header(&self) -> HeaderValue {
-        self.0.clone()
-    }
-}
-
-impl std::fmt::Debug for ServerKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ServerKey")
-    }
-}
-
 /// The signature of a request.
 pub fn sign(key: &RequestKey, seconds: u64, nonce: &str, path: &str, body: &[u8]) -> String {
-    hex::encode(mac(key, seconds, nonce, path, body).finalize().into_bytes())
+    hex::encode(hmac::sign(&key.0, &signed(seconds, nonce, path, body)))
 }
 
-fn mac(key: &RequestKey, seconds: u64, nonce: &str, path: &str, body: &[u8]) -> Hmac<Sha256> {
-    // A key padded to the block size by hand makes the constructor infallible.
-    let mut block = [0_u8; 64];
-    if key.0.len() > block.len() {
-        use sha2::Digest;
-        block[..32].copy_from_slice(&Sha256::digest(&key.0));
-    } else {
-        block[..key.0.len()].copy_from_slice(&key.0);
-    }
-    let mut mac = Hmac::<Sha256>::new(&block.into());
-    mac.update(format!("{seconds}\n{nonce}\n{path}\n").as_bytes());
-    mac.update(body);
-    mac
+/// What is signed: neither a time, a nonce nor a path has a line feed in it.
+fn signed(seconds: u64, nonce: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    let mut all = format!("{seconds}\n{nonce}\n{path}\n").into_bytes();
+    all.extend_from_slice(body);
+    all
 }
 
 /// Why a request is refused.
@@ -152,8 +122,8 @@ impl Gatekeeper {
             return Err(Refusal::Stale);
         }
         // In constant time.
-        let mac = mac(&self.key, seconds, claim.nonce, path, body);
-        mac.verify_slice(&signature).map_err(|_| Refusal::Wrong)?;
+        let said = signed(seconds, claim.nonce, path, body);
+        hmac::verify(&self.key.0, &said, &signature).map_err(|_| Refusal::Wrong)?;
         if self.swept != now {
             self.swept = now;
             self.seen.retain(|_, until| *until >= now);
@@ -231,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_key_does_not_show_and_a_short_one_is_none() {
-        assert_eq!(RequestKey::new("short"), None);
+        assert!(RequestKey::new("short").is_none());
         assert_eq!(format!("{:?}", key("a key of the bridge")), "RequestKey");
     }
 }
