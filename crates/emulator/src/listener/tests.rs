@@ -170,3 +170,48 @@ fn what_is_no_phrase_has_no_words() {
     let noticed = listen(&mut listener, &call(&[("Hello.", 0)]), None);
     assert_eq!(said(&noticed), ["Deaf"]);
 }
+
+/// What noise reduction is for: the caller's words in noise.
+#[cfg(feature = "denoise")]
+#[test]
+fn speech_in_noise_is_understood_better_without_the_noise() {
+    use crate::denoise::Denoise;
+
+    let Some(ears) = ears() else { return };
+    let texts = [
+        "What is my balance?",
+        "I want to speak to a human.",
+        "I do not recognize a payment.",
+        "I lost my card.",
+        "What are your opening hours?",
+        "Thank you, goodbye.",
+        "I want to transfer money.",
+        "Help.",
+    ];
+    let understood = |ears: &Ears, amplitude: f32| {
+        let heard = texts.iter().map(|text| {
+            let mut listener = Listener::new(RATE_HZ, PAUSE_OF_THE_DEAF, Some(ears));
+            let audio = noisy(call(&[(text, 0)]), amplitude);
+            let mut noticed = listen(&mut listener, &audio, ears.in_state("open"));
+            noticed.extend(listener.force_end());
+            said(&noticed)
+        });
+        heard.collect::<Vec<_>>()
+    };
+    let denoised = self::ears().unwrap().with_denoise(Denoise::On);
+    for a in [0.0, 100.0, 200.0, 300.0, 500.0, 800.0, 1200.0, 2000.0, 3000.0] {
+        println!("{a}\n  {:?}\n  {:?}", understood(&ears, a), understood(&denoised, a));
+    }
+}
+
+/// The same audio with white noise.
+#[cfg(feature = "denoise")]
+fn noisy(audio: Vec<u8>, amplitude: f32) -> Vec<u8> {
+    let mut seed = 7_u32;
+    let samples = audio.chunks_exact(2).map(|bytes| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = ((seed >> 16) as f32 / 32_768.0 - 1.0) * amplitude;
+        i16::from_le_bytes([bytes[0], bytes[1]]).saturating_add(noise as i16)
+    });
+    pcm::bytes(&samples.collect::<Vec<_>>()).to_vec()
+}
