@@ -8,8 +8,8 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use voice_emulator::{
-    Chaos, Clocks, Denoise, Ears, EmulatorConfig, MediaConfig, MediaShape, MediaSource, RecordLimits,
-    TranscribeConfig, script::Scenario,
+    Chaos, Clocks, Denoise, Ears, EmulatorConfig, MediaConfig, MediaShape, MediaSource,
+    RecordLimits, TranscribeConfig, script::Scenario,
 };
 
 use super::{BadSetting, MediaFile};
@@ -34,7 +34,7 @@ pub struct EmbeddedArgs {
     pub ears_model_dir: Option<PathBuf>,
     /// Whether noise is taken away before speech is recognised: `on` or `off`. `on` needs a program
     /// built with `--features denoise`; it helps where it is loud, and costs clean speech some words.
-    #[arg(long, env, value_name = "on|off", default_value = "off")]
+    #[arg(long, env, default_value = "off")]
     pub ears_denoise: Denoise,
 }
 
@@ -83,7 +83,7 @@ pub struct EmulatorArgs {
     #[arg(long)]
     pub ears_model_dir: Option<PathBuf>,
     /// Take noise away before that: `on` (needs a program built with `--features denoise`) or `off`.
-    #[arg(long, value_name = "on|off", default_value = "off")]
+    #[arg(long, default_value = "off")]
     pub ears_denoise: Denoise,
     /// What the stand-in for Amazon Transcribe understands, an utterance each, over and over; without
     /// one it notices speech and has no words for it.
