@@ -460,6 +460,7 @@ mod tests {
             ("--greeting-delay=soon", "GREETING_DELAY"),
             ("--idle-checks=x", "IDLE_CHECKS"),
             ("--log=xml", "LOG"),
+            ("--ears-denoise=loud", "EARS_DENOISE"),
         ];
         for (flag, variable) in cases {
             for args in [vec![flag], vec!["serve", flag]] {

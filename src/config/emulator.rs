@@ -8,8 +8,8 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use voice_emulator::{
-    Chaos, Clocks, Ears, EmulatorConfig, MediaConfig, MediaShape, MediaSource, RecordLimits,
-    TranscribeConfig, script::Scenario,
+    Chaos, Clocks, Denoise, Ears, EmulatorConfig, MediaConfig, MediaShape, MediaSource,
+    RecordLimits, TranscribeConfig, script::Scenario,
 };
 
 use super::{BadSetting, MediaFile};
@@ -32,6 +32,10 @@ pub struct EmbeddedArgs {
     /// Folder of the acoustic model; absent = where Debian's package pocketsphinx-en-us puts it.
     #[arg(long, env)]
     pub ears_model_dir: Option<PathBuf>,
+    /// Whether noise is taken away before speech is recognised: `on` or `off`. `on` needs a program
+    /// built with `--features denoise`; it helps where it is loud, and costs clean speech some words.
+    #[arg(long, env, default_value = "off")]
+    pub ears_denoise: Denoise,
 }
 
 /// Whether speech is recognised.
@@ -50,6 +54,7 @@ impl EmbeddedArgs {
             scenario: load_scenario(self.emulator_scenario.as_deref(), "EMULATOR_SCENARIO")?,
             chaos: self.emulator_chaos,
             ears: ears(self.ears, self.ears_model_dir.as_deref(), "EARS_MODEL_DIR")?,
+            denoise: self.ears_denoise,
             record: RecordLimits::nothing(),
             ..EmulatorConfig::embedded()
         })
@@ -77,6 +82,9 @@ pub struct EmulatorArgs {
     /// Recognise the script's phrases with the acoustic model in this folder.
     #[arg(long)]
     pub ears_model_dir: Option<PathBuf>,
+    /// Take noise away before that: `on` (needs a program built with `--features denoise`) or `off`.
+    #[arg(long, default_value = "off")]
+    pub ears_denoise: Denoise,
     /// What the stand-in for Amazon Transcribe understands, an utterance each, over and over; without
     /// one it notices speech and has no words for it.
     #[arg(long = "utterance", value_name = "TEXT")]
@@ -112,6 +120,7 @@ impl EmulatorArgs {
                 Some(folder) => ears(EarsSetting::Auto, Some(folder), "--ears-model-dir")?,
                 None => None,
             },
+            denoise: self.ears_denoise,
             echo: self.echo,
             clocks: Clocks { scale: self.scale, ..Clocks::default() },
             transcribe: TranscribeConfig {

@@ -23,6 +23,7 @@ pub use self::media::{
 pub use self::transcribe::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Utterance,
 };
+use crate::denoise::Denoise;
 use crate::script::Scenario;
 pub use crate::session::ExceptionKind;
 
@@ -43,6 +44,8 @@ pub struct EmulatorConfig {
     /// Folder of the acoustic model with which the scenario's phrases are recognised; without, the
     /// emulator hears that somebody speaks and no words. See [`crate::Ears::folder`].
     pub ears: Option<PathBuf>,
+    /// Whether noise is taken away before the phrases are recognised.
+    pub denoise: Denoise,
     /// Return the caller's audio instead of playing the scenario.
     pub echo: bool,
     /// Check the request's signature and the chain of frame signatures.
@@ -82,6 +85,7 @@ impl Default for EmulatorConfig {
             tls_listen: None,
             scenario: Arc::new(Scenario::default()),
             ears: None,
+            denoise: Denoise::default(),
             echo: false,
             verify_signatures: true,
             credentials: TestCredentials::default(),

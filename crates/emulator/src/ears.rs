@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use voice_ears::{DEBIAN, Domain, Model, ModelError};
 
+use crate::denoise::Denoise;
 use crate::script::Scenario;
 
 /// A model, and a domain for each state of a scenario.
@@ -21,6 +22,7 @@ pub struct Ears {
     /// All of it: for the stand-in for Transcribe, which knows no states.
     all: Arc<Domain>,
     missing: Vec<String>,
+    denoise: Denoise,
 }
 
 impl Ears {
@@ -57,7 +59,17 @@ impl Ears {
         }
         let all = Arc::new(Domain::compile(&model, &all, scenario.sounds())?);
         let missing = missing.into_iter().collect();
-        Ok(Some(Self { model: Arc::new(model), states, all, missing }))
+        Ok(Some(Self { model: Arc::new(model), states, all, missing, denoise: Denoise::default() }))
+    }
+
+    /// The same ears, with noise taken away before them or not.
+    #[must_use]
+    pub fn with_denoise(self, denoise: Denoise) -> Self {
+        Self { denoise, ..self }
+    }
+
+    pub(crate) fn denoise(&self) -> Denoise {
+        self.denoise
     }
 
     /// Words of the phrases that the dictionary does not have: they are never recognised.

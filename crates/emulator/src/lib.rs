@@ -11,6 +11,7 @@
 mod agent;
 mod cloudwatch;
 mod config;
+mod denoise;
 pub mod ear;
 mod ears;
 mod emulator;
@@ -34,6 +35,7 @@ pub use config::{
     TranscribeConfig, TranscribeException, TranscribeFault, TranscribeFaultKind, Untagged,
     Utterance,
 };
+pub use denoise::{BadDenoise, Denoise};
 pub use ears::Ears;
 pub use emulator::{Emulator, StartError};
 pub use kinesis::{Line, MediaStreams};

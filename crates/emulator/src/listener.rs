@@ -19,6 +19,7 @@ use std::time::Duration;
 use voice_audio::activity::RATE_HZ;
 use voice_ears::{Domain, Heard, Recogniser};
 
+use crate::denoise::Denoiser;
 use crate::ear::{Ear, EarEvent};
 use crate::ears::Ears;
 
@@ -65,11 +66,15 @@ pub(crate) enum Noticed {
 pub(crate) struct Listener {
     ear: Ear,
     recogniser: Option<Recogniser>,
+    /// Before the recogniser, when wanted. The ear hears the sound as it came: it copes with noise,
+    /// and noise reduction is late.
+    denoiser: Option<Denoiser>,
     /// The silence that ends a turn where nothing is understood.
     pause: Duration,
     /// The sound before speech is noticed.
     before: VecDeque<i16>,
-    /// Samples heard by the ear.
+    /// Samples that came to the recogniser, wanted or not: less than the ear heard by what the
+    /// denoiser still has.
     position: u64,
     /// Where the recogniser's turn begins.
     begin_ms: u64,
@@ -84,6 +89,7 @@ impl Listener {
         Self {
             ear: Ear::new(rate_hz, pause),
             recogniser: ears.map(|ears| Recogniser::new(ears.model())),
+            denoiser: ears.and_then(|ears| Denoiser::new(ears.denoise())),
             pause,
             before: VecDeque::new(),
             position: 0,
@@ -110,7 +116,12 @@ impl Listener {
 
     /// Calls a turn over now, as when the client closes the audio content.
     pub(crate) fn force_end(&mut self) -> Option<Noticed> {
-        self.ear.force_end().map(|end| self.end(end))
+        let end = self.ear.force_end()?;
+        if let Some(rest) = self.denoiser.as_mut().map(Denoiser::flush) {
+            // Words that change here are in what was said.
+            self.listen(&rest, &mut Vec::new());
+        }
+        Some(self.end(end))
     }
 
     fn hear(
@@ -120,8 +131,13 @@ impl Listener {
         noticed: &mut Vec<Noticed>,
     ) {
         let events = self.ear.hear(block);
-        self.position += block.len() as u64;
-        self.listen(block, noticed);
+        match &mut self.denoiser {
+            None => self.listen(block, noticed),
+            Some(denoiser) => {
+                let clean = denoiser.push(block);
+                self.listen(&clean, noticed);
+            }
+        }
         for event in events {
             match event {
                 EarEvent::SpeechStarted { offset_ms } => {
@@ -153,6 +169,7 @@ impl Listener {
 
     /// The recogniser's share of a block.
     fn listen(&mut self, block: &[i16], noticed: &mut Vec<Noticed>) {
+        self.position += block.len() as u64;
         let Some(recogniser) = &mut self.recogniser else { return };
         if !recogniser.is_listening() {
             self.before.extend(block);

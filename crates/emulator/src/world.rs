@@ -42,7 +42,8 @@ impl World {
     /// A world in which nothing has happened yet.
     pub(crate) fn new(config: EmulatorConfig, observer: Observer) -> Result<Self, ModelError> {
         let ears = match &config.ears {
-            Some(folder) => Ears::load(folder, &config.scenario)?.map(Arc::new),
+            Some(folder) => Ears::load(folder, &config.scenario)?
+                .map(|ears| Arc::new(ears.with_denoise(config.denoise))),
             None => None,
         };
         let (transcriptions, metrics) = (observer.transcriptions(), observer.metrics());

@@ -170,3 +170,37 @@ fn what_is_no_phrase_has_no_words() {
     let noticed = listen(&mut listener, &call(&[("Hello.", 0)]), None);
     assert_eq!(said(&noticed), ["Deaf"]);
 }
+
+/// White noise, 20 dB below the voice.
+#[cfg(feature = "denoise")]
+#[test]
+fn speech_in_noise_is_understood_once_the_noise_is_taken_away() {
+    let Some(ears) = ears() else { return };
+    let phrases = ["what is my balance", "i do not recognize a payment"];
+    let understood = |ears: &Ears| {
+        let is_understood = |phrase: &&str| {
+            let mut listener = Listener::new(RATE_HZ, PAUSE_OF_THE_DEAF, Some(ears));
+            let audio = noisy(&call(&[(phrase, 0)]), 1_200.0);
+            let mut noticed = listen(&mut listener, &audio, ears.in_state("open"));
+            noticed.extend(listener.force_end());
+            said(&noticed).iter().any(|said| said == phrase)
+        };
+        phrases.iter().copied().filter(is_understood).collect::<Vec<_>>()
+    };
+    let before = understood(&ears);
+    let after = understood(&ears.with_denoise(crate::denoise::Denoise::On));
+    assert_eq!(after, phrases);
+    assert!(before.len() < after.len(), "the noise was no trouble: {before:?}");
+}
+
+/// The same audio with white noise of this amplitude.
+#[cfg(feature = "denoise")]
+fn noisy(audio: &[u8], amplitude: f32) -> Vec<u8> {
+    let mut seed = 7_u32;
+    let samples = audio.chunks_exact(2).map(|bytes| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = ((seed >> 16) as f32 / 32_768.0 - 1.0) * amplitude;
+        i16::from_le_bytes([bytes[0], bytes[1]]).saturating_add(noise as i16)
+    });
+    pcm::bytes(&samples.collect::<Vec<_>>()).to_vec()
+}
