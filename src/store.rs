@@ -11,12 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
-    digest::{SHA256, digest},
-};
+use aws_lc_rs::digest::{SHA256, digest};
 use futures::{FutureExt, future::BoxFuture};
 use redis::{AsyncCommands, ExistenceCheck, SetExpiry, SetOptions, aio::ConnectionManager};
+use voice_access::seal::{KEY_LEN, Seal};
 use voice_call::{CallId, ResumeToken, SessionStore, StoreError};
 
 /// How long a state is kept after its last change: as long as a call may rest.
@@ -29,7 +27,7 @@ const PREFIX: &str = "voice-s2s:call:";
 const TICKETS: &str = "voice-s2s:ticket:";
 
 /// The key of the box: 32 bytes.
-pub type StoreKey = [u8; 32];
+pub type StoreKey = [u8; KEY_LEN];
 
 /// The box: where it stands, and its key.
 #[derive(Clone)]
@@ -95,7 +93,7 @@ impl MemoryShelf {
 /// An open store.
 pub(crate) struct Vault {
     shelf: OpenShelf,
-    key: Arc<RandomizedNonceKey>,
+    seal: Arc<Seal>,
 }
 
 enum OpenShelf {
@@ -124,9 +122,8 @@ impl Vault {
     }
 
     fn new(shelf: OpenShelf, key: &StoreKey) -> Result<Self, StoreError> {
-        let key = RandomizedNonceKey::new(&AES_256_GCM, key)
-            .map_err(|_| StoreError("the key is not 32 bytes long".into()))?;
-        Ok(Self { shelf, key: Arc::new(key) })
+        let seal = Seal::new(key).map_err(|_| StoreError("there is no AES-256-GCM".into()))?;
+        Ok(Self { shelf, seal: Arc::new(seal) })
     }
 
     /// Marks a one-time ticket as used, for every task with this store. Answers whether it was
@@ -150,27 +147,6 @@ impl Vault {
             }
         }
     }
-
-    fn seal(&self, call: &CallId, mut state: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let aad = Aad::from(call.as_str().as_bytes());
-        let nonce = self
-            .key
-            .seal_in_place_append_tag(aad, &mut state)
-            .map_err(|_| StoreError("the state cannot be encrypted".into()))?;
-        let mut sealed = nonce.as_ref().to_vec();
-        sealed.append(&mut state);
-        Ok(sealed)
-    }
-}
-
-/// `None` for what was sealed with another key or for another call, or was tampered with.
-fn unseal(key: &RandomizedNonceKey, call: &CallId, sealed: &[u8]) -> Option<Vec<u8>> {
-    let (nonce, state) = sealed.split_at_checked(NONCE_LEN)?;
-    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let mut state = state.to_vec();
-    let aad = Aad::from(call.as_str().as_bytes());
-    let opened = key.open_in_place(nonce, aad, &mut state).ok()?;
-    Some(opened.to_vec())
 }
 
 /// Where a state stands.
@@ -195,7 +171,9 @@ impl SessionStore for Vault {
         token: &ResumeToken,
         state: Vec<u8>,
     ) -> BoxFuture<'static, Result<(), StoreError>> {
-        let (name, sealed) = (name(token.reveal()), self.seal(call, state));
+        let name = name(token.reveal());
+        let sealed = self.seal.close(call.as_str(), state);
+        let sealed = sealed.map_err(|_| StoreError("the state cannot be encrypted".into()));
         match (&self.shelf, sealed) {
             (_, Err(error)) => std::future::ready(Err(error)).boxed(),
             (OpenShelf::Memory(memory), Ok(sealed)) => {
@@ -214,17 +192,17 @@ impl SessionStore for Vault {
         call: &CallId,
         token: &str,
     ) -> BoxFuture<'static, Result<Option<Vec<u8>>, StoreError>> {
-        let (name, call, key) = (name(token), call.clone(), self.key.clone());
-        let unseal = move |sealed: Option<Vec<u8>>| unseal(&key, &call, &sealed?);
+        let (name, call, seal) = (name(token), call.clone(), self.seal.clone());
+        let open = move |sealed: Option<Vec<u8>>| seal.open(call.as_str(), sealed?);
         match &self.shelf {
             OpenShelf::Memory(memory) => {
                 let sealed = memory.with(|states| states.remove(&name)).map(|(_, state)| state);
-                std::future::ready(Ok(unseal(sealed))).boxed()
+                std::future::ready(Ok(open(sealed))).boxed()
             }
             OpenShelf::Redis(redis) => {
                 let mut redis = redis.clone();
                 // Whoever comes second with the same token finds nothing.
-                async move { Ok(unseal(within(redis.get_del(name)).await?)) }.boxed()
+                async move { Ok(open(within(redis.get_del(name)).await?)) }.boxed()
             }
         }
     }

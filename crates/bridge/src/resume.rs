@@ -30,12 +30,12 @@ impl Point {
     /// As text, for the call of this name; `None` without a key.
     pub(crate) fn seal(&self, key: Option<&RequestKey>, session_id: &str) -> Option<String> {
         let text = serde_json::to_vec(self).ok()?;
-        Seal::of(key?)?.close(session_id, &text)
+        Seal::of(key?).ok()?.close_as_text(session_id, text).ok()
     }
 
     /// Reads it; `None` for what this key has not sealed for this call.
     pub(crate) fn open(key: Option<&RequestKey>, session_id: &str, sealed: &str) -> Option<Self> {
-        let text = Seal::of(key?)?.open(session_id, sealed)?;
+        let text = Seal::of(key?).ok()?.open_text(session_id, sealed)?;
         serde_json::from_slice(&text).ok()
     }
 }
