@@ -1,6 +1,7 @@
 //! Half an ear: it hears that the caller speaks and when the turn is over, and no words.
 //!
-//! Not a recogniser; `listener` has one beside it, if there is one. The session feeds it every `audioInput` of a connection and turns its events
+//! Not a recogniser; `listener` has one beside it, if there is one. The session feeds it every
+//! `audioInput` of a connection and turns its events
 //! into `userSpeechStart` and `userSpeechEnd` (nova-sonic.md §3.2). All times are audio time:
 //! milliseconds of input received, never the wall clock.
 
