@@ -30,7 +30,7 @@ mod monitor;
 mod pages;
 mod phone;
 mod phone_flow;
-mod phone_hours;
+mod phone_endurance;
 mod protection;
 mod recording;
 mod reload;

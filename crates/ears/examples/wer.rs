@@ -106,16 +106,7 @@ fn busy() -> Duration {
 }
 
 fn read_phrases(path: &Path) -> Result<Vec<Phrase>, Box<dyn Error>> {
-    let slot = |name: &str| {
-        Some(match name {
-            "digits" => Slot::Digits { length: None }.phrase(),
-            "sort_code" => Slot::SortCode.phrase(),
-            "number" => Slot::Number.phrase(),
-            "amount" => Slot::Amount.phrase(),
-            "date" => Slot::Date.phrase(),
-            _ => return None,
-        })
-    };
+    let slot = |name: &str| Slot::named(name).map(Slot::phrase);
     let text = std::fs::read_to_string(path)?;
     let lines =
         text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

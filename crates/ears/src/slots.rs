@@ -47,6 +47,20 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// The kind of that name in files of phrases, which know no length; `None` for any other.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "digits" => Self::Digits { length: None },
+            "sort_code" => Self::SortCode,
+            "account_number" => Self::AccountNumber,
+            "number" => Self::Number,
+            "amount" => Self::Amount,
+            "date" => Self::Date,
+            "yes_no" => Self::YesNo,
+            _ => return None,
+        })
+    }
+
     /// What people say.
     pub fn phrase(self) -> Phrase {
         match self {

@@ -32,7 +32,7 @@ fn clip(name: &str) -> Option<Vec<i16>> {
 }
 
 fn domain(model: &Model, phrases: &[&str]) -> Arc<Domain> {
-    let slot = |name: &str| (name == "number").then(|| Slot::Number.phrase());
+    let slot = |name: &str| Slot::named(name).map(Slot::phrase);
     let phrases: Vec<_> = phrases.iter().map(|text| Phrase::parse(text, slot).unwrap()).collect();
     Arc::new(Domain::compile(model, &phrases, &BTreeMap::new()).unwrap())
 }
@@ -40,19 +40,8 @@ fn domain(model: &Model, phrases: &[&str]) -> Arc<Domain> {
 /// All phrases of a bank, as the accuracy figures have them.
 fn bank(model: &Model) -> Arc<Domain> {
     let text = include_str!("data/banking.phrases");
-    let slot = |name: &str| {
-        Some(match name {
-            "digits" => Slot::Digits { length: None }.phrase(),
-            "sort_code" => Slot::SortCode.phrase(),
-            "number" => Slot::Number.phrase(),
-            "amount" => Slot::Amount.phrase(),
-            "date" => Slot::Date.phrase(),
-            _ => return None,
-        })
-    };
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let phrases: Vec<_> = lines.map(|line| Phrase::parse(line, slot).unwrap()).collect();
-    Arc::new(Domain::compile(model, &phrases, &BTreeMap::new()).unwrap())
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    domain(model, &lines)
 }
 
 /// Recognises a recording as one turn.

@@ -214,26 +214,3 @@ async fn a_function_without_its_settings_does_not_start() {
     let mut start = Function::start(Path::new(START), &[("BRIDGE_URL", "bridge")]).await;
     assert!(!start.ended().await);
 }
-
-/// `FUNCTIONS=target/lambda cargo test -p voice-lambdas --test functions -- --ignored --nocapture`
-#[tokio::test]
-#[ignore = "measures, and asserts nothing"]
-async fn how_long_a_cold_start_takes() {
-    let folder = std::env::var("FUNCTIONS").unwrap_or_else(|_| "../../target/debug".to_owned());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
-    for name in ["start-bot-session", "process-bot-turn"] {
-        let bridge = Bridge::start(std::iter::repeat_n(Reaction::Greet, 21)).await;
-        let (url, mut starts, mut firsts) = (bridge.url(), Vec::new(), Vec::new());
-        for _ in 0..21 {
-            let variables = [("BRIDGE_URL", url.as_str()), ("BRIDGE_KEY", KEY)];
-            let function = Function::start(&folder.join(name), &variables).await;
-            starts.push(function.cold_start().await);
-            let began = std::time::Instant::now();
-            assert_eq!(function.invoke(&turn("")).await.expect("one")["intent"], "continue");
-            firsts.push(began.elapsed());
-        }
-        starts.sort_unstable();
-        firsts.sort_unstable();
-        println!("{name}: start {:?}, first answer {:?} (medians of 21)", starts[10], firsts[10]);
-    }
-}
