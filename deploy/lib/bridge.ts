@@ -23,6 +23,7 @@ import { Construct } from "constructs";
 
 import { Way } from "./access.ts";
 import { type ConnectHook, SPEECH } from "./connect.ts";
+import { container } from "./container.ts";
 import type { EncryptionKey } from "./key.ts";
 import type { Network } from "./network.ts";
 import { onlyIf, WaitFor } from "./only.ts";
@@ -213,34 +214,15 @@ export class Bridge extends Construct {
       executionRoleArn: roles.execution.roleArn,
       containerDefinitions: [
         {
-          name: "bridge",
-          image: given.image,
+          ...container({
+            name: "bridge",
+            image: given.image,
+            port: PORT,
+            healthcheck: ["--port", String(PORT)],
+            logGroupName: log.logGroupName,
+            stream: "bridge",
+          }),
           command: ["bridge"],
-          essential: true,
-          user: "10001:10001",
-          readonlyRootFilesystem: true,
-          portMappings: [{ containerPort: PORT, protocol: "tcp" }],
-          healthCheck: {
-            command: ["CMD", "/usr/local/bin/voice-s2s", "healthcheck", "--port", String(PORT)],
-            interval: 10,
-            timeout: 5,
-            retries: 3,
-            startPeriod: 15,
-          },
-          // The most that Fargate gives; the program itself stops after 110 (SHUTDOWN_GRACE).
-          stopTimeout: 120,
-          linuxParameters: { capabilities: { drop: ["ALL"] } },
-          ulimits: [{ name: "nofile", softLimit: 65536, hardLimit: 65536 }],
-          logConfiguration: {
-            logDriver: "awslogs",
-            options: {
-              "awslogs-group": log.logGroupName,
-              "awslogs-region": Aws.REGION,
-              "awslogs-stream-prefix": "bridge",
-              mode: "non-blocking",
-              "max-buffer-size": "25m",
-            },
-          },
           environment: [
             // Everywhere. What it calls itself (BRIDGE_ADVERTISE) is the address of its interface.
             set("BRIDGE_HOST", "0.0.0.0"),

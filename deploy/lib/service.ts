@@ -11,6 +11,7 @@ import { Way } from "./access.ts";
 import type { Alarms } from "./alarms.ts";
 import { type Balancer, PORT } from "./balancer.ts";
 import type { Cache } from "./cache.ts";
+import { container } from "./container.ts";
 import { type Metrics, NAMESPACE } from "./metrics.ts";
 import type { Network } from "./network.ts";
 import { WaitFor } from "./only.ts";
@@ -119,36 +120,14 @@ export class Service extends Construct {
       volumes: [{ name: "data" }],
       containerDefinitions: [
         {
-          name: "voice-s2s",
-          image: given.image,
-          essential: true,
-          user: "10001:10001",
-          readonlyRootFilesystem: true,
+          ...container({
+            name: "voice-s2s",
+            image: given.image,
+            port: PORT,
+            logGroupName: storage.logGroup.logGroupName,
+            stream: "task",
+          }),
           mountPoints: [{ sourceVolume: "data", containerPath: DATA_DIR, readOnly: false }],
-          portMappings: [{ containerPort: PORT, protocol: "tcp" }],
-          // The image's own is ignored by ECS. Both have to be content before a task counts.
-          healthCheck: {
-            command: ["CMD", "/usr/local/bin/voice-s2s", "healthcheck"],
-            interval: 10,
-            timeout: 5,
-            retries: 3,
-            startPeriod: 15,
-          },
-          // The most that Fargate gives; the program itself stops after 110 (SHUTDOWN_GRACE).
-          stopTimeout: 120,
-          linuxParameters: { capabilities: { drop: ["ALL"] } },
-          ulimits: [{ name: "nofile", softLimit: 65536, hardLimit: 65536 }],
-          logConfiguration: {
-            logDriver: "awslogs",
-            options: {
-              "awslogs-group": storage.logGroup.logGroupName,
-              "awslogs-region": Aws.REGION,
-              "awslogs-stream-prefix": "task",
-              // A log that cannot be written must not stop whoever speaks.
-              mode: "non-blocking",
-              "max-buffer-size": "25m",
-            },
-          },
           environment: settings(props),
           secrets: [
             ...secrets.variables,
