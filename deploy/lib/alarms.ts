@@ -152,16 +152,27 @@ export class Alarms extends Construct {
     threshold: number,
     evaluationPeriods: number,
   ): cw.Alarm {
-    const alarm = new cw.Alarm(this, id, {
+    const alarm = this.ringing(this, id, {
       alarmDescription,
       metric,
       threshold,
       evaluationPeriods,
       comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
+    });
+    this.all.push(alarm);
+    return alarm;
+  }
+
+  /**
+   * An alarm that goes where all go and belongs to `part`. Not on the dashboard: a part may be there
+   * under a condition, and the dashboard may not refer to it.
+   */
+  ringing(part: Construct, id: string, what: Omit<cw.AlarmProps, "treatMissingData">): cw.Alarm {
+    const alarm = new cw.Alarm(part, id, {
+      ...what,
       treatMissingData: cw.TreatMissingData.NOT_BREACHING,
     });
     alarm.addAlarmAction(new actions.SnsAction(this.topic));
-    this.all.push(alarm);
     return alarm;
   }
 }

@@ -7,20 +7,24 @@
  */
 import {
   Aws,
+  aws_cloudwatch as cw,
   aws_connect as connect,
   aws_ec2 as ec2,
   aws_iam as iam,
   aws_lambda as lambda,
   aws_logs as logs,
   CfnOutput,
+  Duration,
   Fn,
   RemovalPolicy,
   SecretValue,
 } from "aws-cdk-lib";
 import { Construct } from "constructs";
 
+import type { Alarms } from "./alarms.ts";
 import type { Bridge } from "./bridge.ts";
 import type { EncryptionKey } from "./key.ts";
+import { NAMESPACE } from "./metrics.ts";
 import type { Network } from "./network.ts";
 import { onlyIf } from "./only.ts";
 import type { Parameters } from "./parameters.ts";
@@ -35,6 +39,8 @@ const FUNCTIONS = {
 const TIMEOUT = 9;
 /** Memory decides the share of a core: with less, a cold start takes longer. */
 const MEMORY = 256;
+/** Callers of five minutes that may go to a human because the assistant was not reached. */
+const LOST_CALLERS = 2;
 /** Where a bridge that is not ours listens unless it is told otherwise, and TLS. */
 const PORTS = [8081, 443];
 
@@ -43,6 +49,7 @@ interface FunctionsProps {
   network: Network;
   key: EncryptionKey;
   bridge: Bridge;
+  alarms: Alarms;
 }
 
 const policyOf = (role: iam.Role) =>
@@ -50,8 +57,16 @@ const policyOf = (role: iam.Role) =>
 
 /** Functions, roles, and the instance's leave to invoke them. */
 export class PhoneFunctions extends Construct {
-  constructor(scope: Construct, id: string, { given, network, key, bridge }: FunctionsProps) {
+  constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
+    const { given, network, key, bridge, alarms } = props;
+    const lost = new cw.Metric({
+      // Of this stack's functions alone.
+      namespace: Fn.join("/", [NAMESPACE, Aws.STACK_NAME]),
+      metricName: "LostCallers",
+      statistic: "Sum",
+      period: Duration.minutes(5),
+    });
     const access = new ec2.SecurityGroup(this, "Access", {
       vpc: network.vpc,
       description: "The functions of the phone to the audio bridge",
@@ -74,6 +89,13 @@ export class PhoneFunctions extends Construct {
         retention: given.logDays,
         encryptionKey: key.key,
         removalPolicy: RemovalPolicy.RETAIN,
+      });
+      // They answer whatever comes, so that Lambda counts no error: what went wrong is in the log.
+      new logs.MetricFilter(this, `${name}Lost`, {
+        logGroup: log,
+        filterPattern: logs.FilterPattern.stringValue("$.level", "=", "ERROR"),
+        metricNamespace: lost.namespace,
+        metricName: lost.metricName,
       });
       const role = this.role(name, log);
       const code = new lambda.CfnFunction(this, name, {
@@ -121,6 +143,13 @@ export class PhoneFunctions extends Construct {
         integrationArn: code.attrArn,
       });
       return { name, arn: code.attrArn };
+    });
+    alarms.ringing(this, "Lost", {
+      alarmDescription: "Who phones goes to a human: the audio bridge does not answer, or refuses",
+      metric: lost,
+      threshold: LOST_CALLERS,
+      comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
+      evaluationPeriods: 1,
     });
     onlyIf(this, given.hasFunctions);
     for (const rule of elsewhere) onlyIf(rule, given.hasOtherBridge);

@@ -60,8 +60,8 @@ export class VoiceStack extends Stack {
     new Scaling(this, "Scaling", { given, metrics, balancer, service });
     new Firewall(this, "Firewall", { given, network, balancer, key });
     const connect = new ConnectHook(this, "Connect", { given, key });
-    const bridge = new Bridge(this, "Bridge", { given, network, connect, roles, key });
-    new PhoneFunctions(this, "Phone", { given, network, key, bridge });
+    const bridge = new Bridge(this, "Bridge", { given, network, connect, roles, key, alarms });
+    new PhoneFunctions(this, "Phone", { given, network, key, bridge, alarms });
     dashboard(this, { metrics, balancer, service, alarms });
 
     const domain = given.domainName;

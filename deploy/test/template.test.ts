@@ -444,6 +444,31 @@ test("the audio bridge is there with the functions, unless there is another one"
   assert.equal(parameter("BridgeTasks").Default, "2");
 });
 
+test("who phones and gets no assistant wakes somebody", () => {
+  for (const [name, theirs] of [
+    ["PhoneLost", { MetricName: "LostCallers", Statistic: "Sum", Period: 300, Threshold: 2 }],
+    ["BridgeNoTask", { MetricName: "RunningTaskCount", Period: 60, Threshold: 1 }],
+  ] as const) {
+    const has = raw.Resources[name].Properties;
+    for (const [key, value] of Object.entries(theirs)) assert.equal(has[key], value, key);
+    assert.deepEqual(has.AlarmActions, [{ Ref: "AlarmsTopic" }]);
+  }
+  // The metric is counted from what the functions write when they give up.
+  const filters = Object.values(template.findResources("AWS::Logs::MetricFilter"));
+  assert.equal(filters.length, 2);
+  for (const { Properties } of filters as any[]) {
+    assert.equal(Properties.FilterPattern, '{ $.level = "ERROR" }');
+    const [made] = Properties.MetricTransformations;
+    assert.deepEqual(
+      [made.MetricNamespace, made.MetricName],
+      [raw.Resources.PhoneLost.Properties.Namespace, "LostCallers"],
+    );
+  }
+  // 200 calls of a task keep a core busy for a quarter of the time.
+  const aim = raw.Resources.BridgeTrack.Properties.TargetTrackingScalingPolicyConfiguration;
+  assert.equal(aim.TargetValue, 15);
+});
+
 test("the audio bridge hears callers and leaves prompts, and may do nothing else", () => {
   const may = actions("BridgeTask");
   assert.deepEqual(
