@@ -11,6 +11,7 @@ pub mod limits;
 pub mod mixer;
 pub mod playout;
 pub mod replay;
+pub mod stored;
 pub mod tail;
 pub(crate) mod taps;
 

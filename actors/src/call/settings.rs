@@ -151,7 +151,7 @@ pub fn resolve(
         voice_id,
         input_rate: SampleRate::Hz16000,
         output_rate: SampleRate::Hz24000,
-        system_prompt,
+        system_prompt: system_prompt.into(),
         tools: tools.collect(),
         ..SessionSettings::default()
     };

@@ -141,7 +141,7 @@ impl CallActor {
     fn session_settings(&self) -> SessionSettings {
         let mut session = self.settings.session.clone();
         if let Some(reminder) = self.walk.reminder() {
-            session.system_prompt = format!("{}\n\n{reminder}", session.system_prompt);
+            session.system_prompt = format!("{}\n\n{reminder}", session.system_prompt).into();
         }
         session
     }

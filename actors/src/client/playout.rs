@@ -13,6 +13,12 @@ use std::{
 
 use voice_call::{AudioChunk, Epoch};
 
+use super::stored::Stored;
+
+/// What waits as it is. A model that speaks faster than anybody listens is far ahead, and a client
+/// that lost its connection hears nothing at all: the rest is packed.
+const SOON: Duration = Duration::from_secs(1);
+
 /// What became of audio that was pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
@@ -37,7 +43,9 @@ pub struct Playout {
     lead: Duration,
     frame: Duration,
     limit: Duration,
-    queue: VecDeque<AudioChunk>,
+    soon: VecDeque<AudioChunk>,
+    /// What follows it.
+    later: VecDeque<Stored>,
     queued: Duration,
     queued_bytes: usize,
     epoch: Epoch,
@@ -53,7 +61,8 @@ impl Playout {
             lead,
             frame,
             limit,
-            queue: VecDeque::new(),
+            soon: VecDeque::new(),
+            later: VecDeque::new(),
             queued: Duration::ZERO,
             queued_bytes: 0,
             epoch: Epoch::default(),
@@ -82,9 +91,14 @@ impl Playout {
             return Pushed::Full;
         }
         if !chunk.is_empty() {
-            self.queued += chunk.duration();
-            self.queued_bytes += chunk.bytes().len();
-            self.queue.push_back(chunk);
+            let (duration, bytes) = (chunk.duration(), chunk.bytes().len());
+            if self.queued < SOON && self.later.is_empty() {
+                self.soon.push_back(chunk);
+            } else {
+                self.later.push_back(Stored::of(&chunk));
+            }
+            self.queued += duration;
+            self.queued_bytes += bytes;
         }
         Pushed::Queued
     }
@@ -95,7 +109,8 @@ impl Playout {
             return Duration::ZERO;
         }
         self.epoch = epoch;
-        self.queue.clear();
+        self.soon.clear();
+        self.later.clear();
         self.queued_bytes = 0;
         self.heard_at = None;
         std::mem::take(&mut self.queued)
@@ -118,7 +133,7 @@ impl Playout {
         self.heard_at = self.heard_at.and_then(|at| at.checked_sub(duration));
         self.queued += duration;
         self.queued_bytes += frame.bytes().len();
-        self.queue.push_front(frame);
+        self.soon.push_front(frame);
     }
 
     /// Puts audio before everything else that was released but never arrived. What was released
@@ -128,13 +143,15 @@ impl Playout {
         for frame in frames.into_iter().rev() {
             self.queued += frame.duration();
             self.queued_bytes += frame.bytes().len();
-            self.queue.push_front(frame);
+            self.soon.push_front(frame);
         }
     }
 
     /// When [`Self::release`] is worth asking again; `None` while nothing waits.
     pub fn next_release(&self, now: Instant) -> Option<Instant> {
-        self.queue.front()?;
+        if self.is_empty() {
+            return None;
+        }
         let due = self.heard_at.and_then(|at| at.checked_sub(self.lead)).unwrap_or(now);
         Some(due.max(now))
     }
@@ -142,7 +159,7 @@ impl Playout {
     /// When the caller will have heard everything; `None` when that is past.
     pub fn heard_by(&self, now: Instant) -> Option<Instant> {
         let released = self.heard_at.filter(|at| *at > now);
-        if self.queue.is_empty() {
+        if self.is_empty() {
             return released;
         }
         Some(released.unwrap_or(now) + self.queued)
@@ -163,18 +180,25 @@ impl Playout {
         self.epoch
     }
 
+    fn is_empty(&self) -> bool {
+        self.soon.is_empty() && self.later.is_empty()
+    }
+
     /// Up to one frame from the front. A chunk that is shorter goes out as it is: waiting for
     /// more would only delay it.
     fn take_frame(&mut self) -> Option<AudioChunk> {
-        let front = self.queue.front_mut()?;
+        if self.soon.is_empty() {
+            self.soon.extend(self.later.pop_front().and_then(|stored| stored.chunk()));
+        }
+        let front = self.soon.front_mut()?;
         let wanted = front.rate().bytes_in_ms(self.frame.as_millis() as u32).max(2);
         let frame = front.split_to(wanted);
         if front.is_empty() {
-            self.queue.pop_front();
+            self.soon.pop_front();
         }
         self.queued = self.queued.saturating_sub(frame.duration());
         self.queued_bytes = self.queued_bytes.saturating_sub(frame.bytes().len());
-        if self.queue.is_empty() {
+        if self.is_empty() {
             self.queued = Duration::ZERO;
         }
         Some(frame)
@@ -301,6 +325,26 @@ mod tests {
         assert_eq!(release_all(&mut playout, now), Duration::from_millis(80));
     }
 
+    #[test]
+    fn what_waits_for_long_is_packed_and_comes_out_as_it_was() {
+        let (mut playout, mut now) = (playout(), Instant::now());
+        let samples: Vec<i16> = (0..24_000 * 5_u64).map(|n| (n * n % 6_000) as i16).collect();
+        let pcm: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        for piece in pcm.chunks(3_840) {
+            let chunk = AudioChunk::new(piece.to_vec().into(), SampleRate::Hz24000).unwrap();
+            playout.push(Epoch::default(), chunk);
+        }
+        assert!(playout.soon.len() < 14 && !playout.later.is_empty());
+        let mut heard = Vec::new();
+        while let Some(due) = playout.next_release(now) {
+            now = due;
+            while let Some(frame) = playout.release(now) {
+                heard.extend_from_slice(frame.bytes());
+            }
+        }
+        assert!(heard == pcm, "not a sample differs");
+    }
+
     proptest! {
         /// Whatever comes in, in whatever pieces, comes out once and never earlier than allowed.
         #[test]
@@ -314,8 +358,9 @@ mod tests {
                 playout.push(Epoch::default(), speech(ms));
                 pushed += Duration::from_millis(ms.into());
                 released += release_all(&mut playout, now);
-                let waiting: usize = playout.queue.iter().map(|chunk| chunk.bytes().len()).sum();
-                prop_assert_eq!(playout.queued_bytes(), waiting);
+                let soon = playout.soon.iter().map(AudioChunk::duration);
+                let waiting: Duration = soon.chain(playout.later.iter().map(Stored::duration)).sum();
+                prop_assert_eq!(playout.queued_bytes(), waiting.as_millis() as usize * 48);
                 let ahead = playout.heard_at.map_or(Duration::ZERO, |at| at - now.min(at));
                 prop_assert!(ahead <= LEAD + FRAME);
                 now += Duration::from_millis(gap);

@@ -5,8 +5,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use voice_audio::Packed;
-use voice_call::{AudioChunk, SampleRate};
+use voice_call::AudioChunk;
+
+use super::stored::Stored;
 
 /// Messages that are kept.
 const MESSAGES: usize = 512;
@@ -25,18 +26,11 @@ pub struct Replay {
     message_bytes: usize,
     /// Bytes of audio that were sent in all.
     sent: u64,
-    audio: VecDeque<Sent>,
+    /// Hardly any of it is ever sent again.
+    audio: VecDeque<Stored>,
     kept: Duration,
     /// How far ahead of real time audio is sent.
     lead: Duration,
-}
-
-/// A frame that was sent; hardly any is ever sent again.
-#[derive(Debug)]
-struct Sent {
-    audio: Packed,
-    rate: SampleRate,
-    duration: Duration,
 }
 
 impl Replay {
@@ -75,14 +69,10 @@ impl Replay {
     pub fn audio(&mut self, frame: &AudioChunk) {
         self.sent += frame.bytes().len() as u64;
         self.kept += frame.duration();
-        self.audio.push_back(Sent {
-            audio: Packed::of(frame.bytes()),
-            rate: frame.rate(),
-            duration: frame.duration(),
-        });
+        self.audio.push_back(Stored::of(frame));
         while self.kept > AUDIO + self.lead {
             let Some(oldest) = self.audio.pop_front() else { break };
-            self.kept = self.kept.saturating_sub(oldest.duration);
+            self.kept = self.kept.saturating_sub(oldest.duration());
         }
     }
 
@@ -99,7 +89,7 @@ impl Replay {
         let mut unheard = Vec::new();
         while from > heard {
             let Some(sent) = self.audio.pop_back() else { break };
-            let Ok(mut frame) = AudioChunk::new(sent.audio.unpack(), sent.rate) else { break };
+            let Some(mut frame) = sent.chunk() else { break };
             let bytes = frame.bytes().len() as u64;
             // A frame of which the beginning was heard.
             if from - bytes < heard {
@@ -118,6 +108,8 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
+    use voice_call::SampleRate;
+
     use super::*;
 
     fn frame(ms: u32) -> AudioChunk {

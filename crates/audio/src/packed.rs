@@ -38,7 +38,9 @@ impl Packed {
             pack_block(&line, count, &mut out);
             (line[0], line[1]) = (line[count], line[count + 1]);
         }
-        Self { bytes: out.into_boxed_slice(), samples }
+        // A box of its own, not the shrunk vector: what the shrinking leaves over is a hole in the heap
+        // that the next vector does not fit into.
+        Self { bytes: out.as_slice().into(), samples }
     }
 
     /// The samples as they were.
