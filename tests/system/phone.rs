@@ -158,6 +158,28 @@ async fn the_same_turn_gets_the_same_answer_and_a_silent_caller_is_listened_to()
 }
 
 #[actix_web::test]
+async fn an_answer_is_given_when_its_turn_ends_and_not_when_its_voice_has_rested() {
+    let (_house, bench, store) = bench(|config, _| config.engine.greeting_delay = None).await;
+    let bridge = bridge(&bench, &store, |config| {
+        config.cut.rest = Duration::from_secs(3_600);
+    })
+    .await;
+    let mut phone = Phone::dial(&bench, store, &bridge);
+    phone.start().await;
+    // The second one needs a tool.
+    for words in ["two sentences", "twenty seven"] {
+        phone.say("Whatever is said, the model answers in its order.");
+        let answer = phone.reply().await;
+        let text = answer[0]["responseText"].as_str().expect("a text");
+        assert!(text.contains(words), "{answer:?}");
+        assert!(phone.seconds(&answer[0]) > 1.0, "all of it");
+    }
+    phone.line.hang_up();
+    phone.ask("/end", &json!({"sessionId": phone.session_id()})).await;
+    finish(bench, bridge).await;
+}
+
+#[actix_web::test]
 async fn a_caller_who_hangs_up_in_mid_prompt_leaves_nothing_behind() {
     let (_house, bench, store) = bench(|_, _| ()).await;
     let bridge = bridge(&bench, &store, |_| ()).await;

@@ -24,7 +24,7 @@ use voice_audio::{Resampler, UtteranceConfig, UtteranceEvent, Utterances, uttera
 use voice_aws::KinesisPort;
 
 use crate::{
-    cutter::{Cutter, LINE_HZ, bytes_of},
+    cutter::{Cutter, LINE_HZ, VOICE_HZ, bytes_of},
     floor::Floor,
     hush::Hush,
     line::{self, FromLine, LineConfig, LineEnd},
@@ -39,11 +39,13 @@ use crate::{
 
 /// Questions that may wait; a flow has one at a time, and Lambda asks again.
 const QUESTIONS: usize = 16;
-/// Audio of a reply comes in frames of 40 ms: after so long a silence the reply is over, or rests
-/// for long enough to be cut.
-const REPLY_REST: Duration = Duration::from_millis(400);
 /// Frames of one reply follow each other more closely than this.
 const REPLY_PAUSE: Duration = Duration::from_millis(150);
+/// The words of a turn may come a moment after its end.
+const LAST_WORDS: Duration = Duration::from_millis(40);
+/// The server sends a call on the phone its audio ten seconds ahead. A turn that is shorter is here
+/// when its end is; of a longer one the rest follows in time.
+const SENT_AT_ONCE: u64 = 8 * VOICE_HZ as u64 * 2;
 /// A flow that has not asked for so long after its last prompt is gone.
 const FLOW_GONE: Duration = Duration::from_secs(60);
 /// The same when the caller has hung up: his flow ends as well.
@@ -133,6 +135,9 @@ struct Call {
     words: Words,
     /// When the reply in hand counts as over.
     reply_over: Option<Instant>,
+    /// Of its voice, so far.
+    reply_bytes: u64,
+    last_voice: Instant,
     /// When a flow that does not ask is given up.
     flow_gone: Instant,
     /// When a call that has ended is over for good.
@@ -184,6 +189,8 @@ impl Call {
             answering: HashMap::new(),
             words: Words::default(),
             reply_over: None,
+            reply_bytes: 0,
+            last_voice: now,
             flow_gone: now + FLOW_GONE,
             linger: None,
             stopwatch: Stopwatch::default(),
@@ -408,7 +415,9 @@ impl Call {
                     self.piece(Piece::Samples(piece));
                 }
                 self.turns.set_growing(self.cutter.is_growing());
-                self.reply_over = Some(Instant::now() + REPLY_REST);
+                self.reply_bytes += samples.len() as u64 * 2;
+                self.last_voice = Instant::now();
+                self.reply_over = Some(self.last_voice + self.settings.cut.rest);
             }
             FromSonic::Line { id, text, is_final } => {
                 if self.settings.polly {
@@ -422,9 +431,8 @@ impl Call {
                     self.reply_over = (!is_final).then(|| Instant::now() + FLOW_GONE / 10);
                 } else {
                     // The voice of the reply before has ended: these words are the next one's.
-                    let rests = self
-                        .reply_over
-                        .is_some_and(|over| Instant::now() + REPLY_REST - REPLY_PAUSE > over);
+                    let rests =
+                        self.reply_over.is_some() && self.last_voice.elapsed() > REPLY_PAUSE;
                     self.words.line(&id, &text, rests);
                 }
             }
@@ -432,10 +440,15 @@ impl Call {
                 self.cutter.forget();
                 self.words = Words::default();
                 self.turns.interrupted();
-                self.reply_over = None;
+                (self.reply_over, self.reply_bytes) = (None, 0);
             }
-            FromSonic::TurnEnded => {}
-            FromSonic::Model(own) => self.meters.stage("model", own),
+            FromSonic::TurnEnded { model } => {
+                self.meters.stage("model", model);
+                if !self.settings.polly && self.reply_bytes <= SENT_AT_ONCE {
+                    let soon = Instant::now() + LAST_WORDS;
+                    self.reply_over = self.reply_over.map(|over| over.min(soon));
+                }
+            }
             FromSonic::Transfer(handover) => self.end(Ending::Transfer(handover)),
             FromSonic::Over(SonicEnd::Ended(reason)) => {
                 tracing::info!(contact = self.contact_id, reason, "the server ends the call");
@@ -450,7 +463,7 @@ impl Call {
 
     /// Nothing more has come for a while.
     fn reply_rests(&mut self) {
-        self.reply_over = None;
+        (self.reply_over, self.reply_bytes) = (None, 0);
         if let Some(piece) = self.cutter.finish() {
             self.piece(Piece::Samples(piece));
         }

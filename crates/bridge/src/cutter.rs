@@ -30,6 +30,9 @@ pub struct CutConfig {
     pub pause: Duration,
     /// What is quieter is no voice, in decibels of full scale.
     pub quiet_dbfs: f64,
+    /// A reply of which nothing more has come for so long is over, unless the server has said so
+    /// sooner. Its audio comes in frames of 40 ms.
+    pub rest: Duration,
 }
 
 impl Default for CutConfig {
@@ -40,6 +43,7 @@ impl Default for CutConfig {
             most: Duration::from_secs(60),
             pause: Duration::from_millis(160),
             quiet_dbfs: -45.0,
+            rest: Duration::from_millis(400),
         }
     }
 }

@@ -51,10 +51,11 @@ pub(crate) enum FromSonic {
     Line { id: String, text: String, is_final: bool },
     /// The caller has talked over the assistant.
     Interrupted,
-    /// The assistant has said its turn.
-    TurnEnded,
-    /// From the end of the caller's speech to the first voice, as the server measured it.
-    Model(Duration),
+    /// The assistant has said its turn, all of whose voice the server has by now.
+    TurnEnded {
+        /// From the end of the caller's speech to the first voice, as the server measured it.
+        model: Duration,
+    },
     /// A human takes over.
     Transfer(Handover),
     /// Nothing more will come.
@@ -364,10 +365,9 @@ impl Comeback {
                 is_final: message["isFinal"] == true,
             }),
             "interruption" => Some(FromSonic::Interrupted),
-            "token_usage" => Some(FromSonic::TurnEnded),
-            "latency_update" => {
-                message["ttft_ms"].as_u64().map(|ms| FromSonic::Model(Duration::from_millis(ms)))
-            }
+            "latency_update" => message["ttft_ms"]
+                .as_u64()
+                .map(|ms| FromSonic::TurnEnded { model: Duration::from_millis(ms) }),
             "transferToAgent" => {
                 let attributes = message["attributes"].as_object();
                 let attributes = attributes.into_iter().flatten().map(|(name, value)| {
@@ -520,9 +520,9 @@ mod tests {
         let handover = Handover { reason: "r".into(), summary: "s".into(), attributes };
         assert_eq!(comeback.read(transfer), Some(FromSonic::Transfer(handover)));
         assert_eq!(comeback.read(r#"{"type":"interruption"}"#), Some(FromSonic::Interrupted));
-        let model = FromSonic::Model(Duration::from_millis(640));
+        let ended = FromSonic::TurnEnded { model: Duration::from_millis(640) };
         let latency = r#"{"type":"latency_update","ttft_ms":640,"latency_ms":900}"#;
-        assert_eq!(comeback.read(latency), Some(model));
+        assert_eq!(comeback.read(latency), Some(ended));
         for other in [r#"{"type":"transcript","role":"user","text":"x"}"#, "{}", "no json", "[]"] {
             assert_eq!(comeback.read(other), None, "{other}");
         }
