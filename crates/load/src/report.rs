@@ -64,6 +64,8 @@ pub struct Report {
     pub load_cpu_s_per_call_minute: Option<f64>,
     /// The share of all cores that everybody else took.
     pub others_share: Option<f64>,
+    /// Of that: what the host of the virtual machine took away.
+    pub stolen_share: Option<f64>,
     /// Frames that were sent late by the load generator itself.
     pub pacing: Spread,
     /// From connecting to `session_start`.
@@ -170,7 +172,9 @@ impl Report {
         row("calls refused", self.refused_calls.to_string());
         row("calls broken off", self.broken_calls.to_string());
         row("own pacing p99, ms", format!("{:.2}", self.pacing.p99_ms));
-        row("others, % of all cores", number(self.others_share.map(|share| share * 100.0), 1));
+        let per_cent = |share: Option<f64>| number(share.map(|share| share * 100.0), 1);
+        row("others, % of all cores", per_cent(self.others_share));
+        row("stolen by the host, % of all cores", per_cent(self.stolen_share));
         if let Some(why) = &self.refused_because {
             let _ = writeln!(table, "the first call that did not begin: {why}");
         }

@@ -235,6 +235,7 @@ fn report(
         load_cpu_s_per_call_minute: cfg!(target_os = "linux").then(|| own.as_secs_f64() / minutes),
         others_share: others
             .map(|(before, after)| after.others_since(&before, server + beside + own)),
+        stolen_share: others.map(|(before, after)| after.stolen_since(&before)),
         pacing: spread(&seen.jitter),
         start: spread(&seen.starts),
         answer: (plan.scenario == Scenario::Conversation).then(|| spread(&seen.answers)),

@@ -21,6 +21,8 @@ pub struct Usage {
 pub struct Machine {
     /// Spent, or stolen by the host.
     pub busy: Duration,
+    /// Of that: stolen by the host of a virtual machine.
+    pub stolen: Duration,
     /// Spent or not.
     pub total: Duration,
 }
@@ -31,6 +33,14 @@ impl Machine {
         let total = self.total.saturating_sub(before.total).as_secs_f64();
         let busy = self.busy.saturating_sub(before.busy);
         if total > 0.0 { busy.saturating_sub(ours).as_secs_f64() / total } else { 0.0 }
+    }
+
+    /// The share of all cores that the host took away since `before`. Whoever was running then stood
+    /// still, which nobody's CPU time shows and every delay does.
+    pub fn stolen_since(&self, before: &Self) -> f64 {
+        let total = self.total.saturating_sub(before.total).as_secs_f64();
+        let stolen = self.stolen.saturating_sub(before.stolen).as_secs_f64();
+        if total > 0.0 { stolen / total } else { 0.0 }
     }
 }
 
@@ -94,13 +104,14 @@ mod linux {
     pub fn machine() -> Option<Machine> {
         let all = procfs::KernelStats::current().ok()?.total;
         let idle = all.idle + all.iowait.unwrap_or(0);
+        let stolen = all.steal.unwrap_or(0);
         let busy = all.user
             + all.nice
             + all.system
             + all.irq.unwrap_or(0)
             + all.softirq.unwrap_or(0)
-            + all.steal.unwrap_or(0);
-        Some(Machine { busy: ticks(busy), total: ticks(busy + idle) })
+            + stolen;
+        Some(Machine { busy: ticks(busy), stolen: ticks(stolen), total: ticks(busy + idle) })
     }
 
     /// How many cores a process may run on.
@@ -175,13 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn what_others_take_is_a_share_of_all_cores() {
-        let at = |busy, total| Machine {
+    fn what_others_and_the_host_take_are_shares_of_all_cores() {
+        let at = |busy, stolen, total| Machine {
             busy: Duration::from_secs(busy),
+            stolen: Duration::from_secs(stolen),
             total: Duration::from_secs(total),
         };
-        let share = at(30, 120).others_since(&at(10, 20), Duration::from_secs(15));
+        let (before, after) = (at(10, 1, 20), at(30, 3, 120));
+        let share = after.others_since(&before, Duration::from_secs(15));
         assert!((share - 0.05).abs() < 1e-9, "{share}");
+        assert!((after.stolen_since(&before) - 0.02).abs() < 1e-9);
         assert!(machine().is_some_and(|now| now.total >= now.busy));
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! What comes back lasts as long as what came, so that traffic and playout are those of a
 //! conversation. When the reply's rate is the higher one, the samples come back as they were and
-//! silence fills up the rest: a mark in the samples survives, which resampling would destroy.
+//! silence fills up the rest: a mark in the samples survives, which resampling would destroy. A 32nd
+//! of the time is left out: a client's playout that once fell behind catches up, as it does in the
+//! pauses of a conversation; an echo has none.
 
 use std::collections::VecDeque;
 
@@ -32,11 +34,14 @@ enum Way {
     Resampled(Box<Converter>),
 }
 
+/// One of so many parts of the time is left out.
+const PARTS: usize = 32;
+
 #[derive(Debug)]
 struct Filler {
     from_hz: usize,
     to_hz: usize,
-    /// What the lengths so far have left over, in bytes times `from_hz`.
+    /// What the lengths so far have left over, in bytes times `from_hz` times [`PARTS`].
     owed: usize,
     /// Kept for its capacity.
     scratch: Vec<u8>,
@@ -116,12 +121,13 @@ impl Echo {
 }
 
 impl Filler {
-    /// The piece with as much silence after it as makes it last as long at the higher rate. The
-    /// caller's pieces end where they like, so whole samples are added and the rest is owed.
+    /// The piece with as much silence after it as makes it last as long at the higher rate, nearly.
+    /// The caller's pieces end where they like, so whole samples are added and the rest is owed.
     fn fill(&mut self, heard: &[u8]) -> &[u8] {
-        self.owed += heard.len() * (self.to_hz - self.from_hz);
-        let silence = (self.owed / self.from_hz) & !1;
-        self.owed -= silence * self.from_hz;
+        let longer = (self.to_hz * (PARTS - 1)).saturating_sub(self.from_hz * PARTS);
+        self.owed += heard.len() * longer;
+        let silence = (self.owed / (self.from_hz * PARTS)) & !1;
+        self.owed -= silence * self.from_hz * PARTS;
         self.scratch.clear();
         self.scratch.extend_from_slice(heard);
         self.scratch.resize(heard.len() + silence, 0);
@@ -134,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_filled_up_lasts_as_long_and_keeps_its_samples() {
+    fn what_is_filled_up_lasts_nearly_as_long_and_keeps_its_samples() {
         let mut filler = Filler { from_hz: 16_000, to_hz: 24_000, owed: 0, scratch: Vec::new() };
         let mut bytes = 0;
         for length in [1024, 1024, 2, 2, 100, 1366] {
@@ -146,6 +152,6 @@ mod tests {
             );
             bytes += filled.len();
         }
-        assert_eq!(bytes, ((1024 + 1024 + 2 + 2 + 100 + 1366) * 3 / 2) & !1);
+        assert_eq!(bytes, ((1024 + 1024 + 2 + 2 + 100 + 1366) * 3 * 31 / (2 * 32)) & !1);
     }
 }
