@@ -3,7 +3,7 @@
 //! Pure functions of a snapshot. Called by the engine when a call starts and whenever its
 //! settings change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ pub struct Offer {
     /// Description and instruction (`contract.md` §1, Behaviour).
     pub description: String,
     /// JSON Schema of the arguments, as a value; on the wire it becomes a string.
-    pub input_schema: Value,
+    pub input_schema: Arc<Value>,
 }
 
 /// A name that is not in the snapshot.
@@ -229,7 +229,7 @@ fn start_offer(tool: &Tool, linked: &[&Workflow]) -> Offer {
     Offer {
         name: tool.name.clone(),
         description: tool.offered_description(),
-        input_schema: json!({
+        input_schema: Arc::new(json!({
             "type": "object",
             "properties": {
                 "workflowId": {
@@ -239,7 +239,7 @@ fn start_offer(tool: &Tool, linked: &[&Workflow]) -> Offer {
                 }
             },
             "required": ["workflowId"]
-        }),
+        })),
     }
 }
 
@@ -249,7 +249,7 @@ fn advance_offer() -> Offer {
         description: "Move on to the next step of the workflow that runs, once what the present \
                       step asks for is done."
             .to_owned(),
-        input_schema: json!({
+        input_schema: Arc::new(json!({
             "type": "object",
             "properties": {
                 "edge": {
@@ -258,6 +258,6 @@ fn advance_offer() -> Offer {
                 }
             },
             "required": ["edge"]
-        }),
+        })),
     }
 }

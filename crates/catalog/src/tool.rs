@@ -31,7 +31,7 @@ pub struct Tool {
     /// A group for display, such as `escalation`.
     pub category: Option<String>,
     /// JSON Schema of the arguments; its root is always `"type": "object"`.
-    pub input_schema: Value,
+    pub input_schema: Arc<Value>,
     /// File name without its folder; empty for the synthetic `start_workflow`.
     pub file: String,
     /// How it is run.
@@ -176,7 +176,7 @@ impl Tool {
                 "description": description,
                 "input_schema": input_schema
             }),
-            input_schema,
+            input_schema: Arc::new(input_schema),
             file: String::new(),
             execute: Executor::Builtin(builtin),
             rules: Rules::default(),

@@ -4,7 +4,7 @@
 //! The engine fills it in; [`crate::Session::new`] consumes it. A value that the service would
 //! refuse never reaches it: see [`SessionSettings::sanitise`].
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{collections::HashSet, fmt, str::FromStr, sync::Arc};
 
 use serde_json::{Value, json};
 use voice_call::SampleRate;
@@ -35,7 +35,7 @@ pub struct SessionSettings {
     /// Rate of the assistant's audio.
     pub output_rate: SampleRate,
     /// The instruction; any length, it is cut into pieces.
-    pub system_prompt: String,
+    pub system_prompt: Arc<str>,
     /// The tools the assistant may call.
     pub tools: Vec<ToolSpec>,
     /// What was said before this stream, oldest first (trimmed to what the service takes).
@@ -54,7 +54,7 @@ impl Default for SessionSettings {
             voice_id: DEFAULT_VOICE.to_owned(),
             input_rate: SampleRate::Hz16000,
             output_rate: SampleRate::Hz24000,
-            system_prompt: DEFAULT_SYSTEM_PROMPT.to_owned(),
+            system_prompt: DEFAULT_SYSTEM_PROMPT.into(),
             tools: Vec::new(),
             history: Vec::new(),
             greeting: None,
@@ -133,7 +133,7 @@ pub struct ToolSpec {
     /// When and how to use it.
     pub description: String,
     /// A JSON Schema object. On the wire it becomes a string (`nova-sonic.md` §2.2).
-    pub input_schema: Value,
+    pub input_schema: Arc<Value>,
 }
 
 /// One message of an earlier stream of the same call.
@@ -199,7 +199,7 @@ impl SessionSettings {
         }
         if self.system_prompt.trim().is_empty() {
             faults.push(SettingFault::NoSystemPrompt);
-            self.system_prompt = DEFAULT_SYSTEM_PROMPT.to_owned();
+            self.system_prompt = DEFAULT_SYSTEM_PROMPT.into();
         }
         self.sanitise_tools(&mut faults);
         faults
@@ -218,14 +218,14 @@ impl SessionSettings {
                 return false;
             }
             // Some tool files hold the schema as a string already.
-            if let Value::String(text) = &tool.input_schema
+            if let Value::String(text) = &*tool.input_schema
                 && let Ok(parsed @ Value::Object(_)) = serde_json::from_str(text)
             {
-                tool.input_schema = parsed;
+                tool.input_schema = Arc::new(parsed);
             }
             if !tool.input_schema.is_object() {
                 faults.push(SettingFault::ToolSchema(tool.name.clone()));
-                tool.input_schema = json!({ "type": "object", "properties": {} });
+                tool.input_schema = Arc::new(json!({ "type": "object", "properties": {} }));
             }
             true
         });
@@ -250,15 +250,15 @@ mod tests {
 
     #[test]
     fn what_the_service_would_refuse_is_put_right() {
-        let tool = |name: &str, input_schema| ToolSpec {
+        let tool = |name: &str, input_schema: Value| ToolSpec {
             name: name.into(),
             description: String::new(),
-            input_schema,
+            input_schema: input_schema.into(),
         };
         let mut settings = SessionSettings {
             inference: Inference { max_tokens: 0, top_p: f32::NAN, temperature: 3.0 },
             voice_id: " ".into(),
-            system_prompt: String::new(),
+            system_prompt: "".into(),
             tools: vec![
                 tool("a.b", json!({})),
                 tool("ok", json!("{\"type\":\"object\"}")),
@@ -272,6 +272,6 @@ mod tests {
         assert_eq!(settings.inference, Inference { max_tokens: 1, top_p: 0.9, temperature: 1.0 });
         let names: Vec<_> = settings.tools.iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["ok", "list"]);
-        assert_eq!(settings.tools[0].input_schema, json!({ "type": "object" }));
+        assert_eq!(*settings.tools[0].input_schema, json!({ "type": "object" }));
     }
 }

@@ -135,7 +135,7 @@ pub(super) fn check_arguments(tool: &Tool, input: &Value) -> Result<Map<String, 
     let invalid = |problems| ToolError::InvalidArguments {
         tool: tool.name.clone(),
         problems,
-        expected: tool.input_schema.clone(),
+        expected: tool.input_schema.as_ref().clone(),
     };
     let whole = |what: &str| {
         invalid(vec![ArgumentProblem { argument: String::new(), what: what.to_owned() }])

@@ -48,7 +48,7 @@ pub(crate) fn read(file: &str, findings: &mut Findings<'_>) -> Option<Tool> {
         description: description?,
         instruction,
         category,
-        input_schema,
+        input_schema: Arc::new(input_schema),
         file: file.to_owned(),
         execute,
         rules,

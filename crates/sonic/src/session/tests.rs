@@ -46,11 +46,11 @@ fn the_opening_is_complete_before_the_service_answers() {
     let said = |role, text: &str| HistoryMessage { role, text: text.into() };
     let mut session = Session::new(SessionSettings {
         sensitivity: Some(Sensitivity::High),
-        system_prompt: "word ".repeat(500),
+        system_prompt: "word ".repeat(500).into(),
         tools: vec![ToolSpec {
             name: "getWeather".into(),
             description: "d".into(),
-            input_schema: json!({ "type": "object" }),
+            input_schema: json!({ "type": "object" }).into(),
         }],
         history: vec![said(Speaker::User, "Hi"), said(Speaker::Assistant, "Hello")],
         greeting: Some("hi".into()),

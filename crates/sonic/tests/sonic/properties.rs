@@ -100,7 +100,7 @@ fn settings() -> impl Strategy<Value = SessionSettings> {
         |(model, history, greeting, system_prompt)| SessionSettings {
             model,
             greeting,
-            system_prompt,
+            system_prompt: system_prompt.into(),
             history: history
                 .into_iter()
                 .map(|(user, text)| HistoryMessage {
