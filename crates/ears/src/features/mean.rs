@@ -8,6 +8,9 @@ use crate::model::codebooks::WIDTH;
 
 /// How many frames the mean that one starts with counts for.
 const PRIOR: f32 = 200.0;
+/// The mean of the energy at the level that speech is brought to, whoever speaks: what the model
+/// brings along is that of its own recordings. As measured on the tuning voices.
+const LEVELLED: f32 = 49.5;
 /// Once so many frames were heard ...
 const MOST: f32 = 800.0;
 /// ... they count for so many only, so that the mean follows a caller who moves.
@@ -20,7 +23,8 @@ pub(super) struct Mean {
 }
 
 impl Mean {
-    pub(super) fn new(prior: [f32; WIDTH]) -> Self {
+    pub(super) fn new(mut prior: [f32; WIDTH]) -> Self {
+        prior[0] = LEVELLED;
         Self { sum: prior.map(|mean| mean * PRIOR), frames: PRIOR }
     }
 
