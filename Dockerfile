@@ -28,19 +28,19 @@ RUN cargo chef prepare --recipe-path recipe.json
 FROM chef AS build
 COPY --from=plan /build/recipe.json recipe.json
 # The dependencies are a layer of their own: it is rebuilt when Cargo.lock changes only.
-RUN cargo chef cook --release --locked --package voice-s2s --recipe-path recipe.json
+RUN cargo chef cook --profile dist --locked --package voice-s2s --recipe-path recipe.json
 COPY . .
 ARG BUILD_TIME=""
-RUN BUILD_TIME="${BUILD_TIME}" cargo auditable build --release --locked --package voice-s2s
+RUN BUILD_TIME="${BUILD_TIME}" cargo auditable build --profile dist --locked --package voice-s2s
 
 # What goes into the image is put together here, where there is a shell.
 FROM build AS image
 WORKDIR /image/root
-RUN install -D --target-directory=usr/local/bin /build/target/release/voice-s2s \
+RUN install -D --target-directory=usr/local/bin /build/target/dist/voice-s2s \
  && mkdir app ../data && cp -r /build/static /build/tools /build/workflows /build/prompts app \
  && install -D --mode=644 --target-directory=usr/share/doc/voice-s2s \
       /build/LICENSE-MIT /build/LICENSE-APACHE /build/THIRD_PARTY.md \
- && auditable2cdx /build/target/release/voice-s2s > usr/share/doc/voice-s2s/sbom.cdx.json
+ && auditable2cdx /build/target/dist/voice-s2s > usr/share/doc/voice-s2s/sbom.cdx.json
 # The licences and notices of every crate that is linked; that of the synthetic voice is demanded
 # by THIRD_PARTY.md, and its absence is an error.
 WORKDIR /build

@@ -16,6 +16,10 @@ use voice_s2s::{
     telemetry::{self, Output, outlet},
 };
 
+/// What a call needs is many small pieces that come and go.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long the last lines of the log may take when nobody takes them.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
