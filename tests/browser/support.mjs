@@ -68,7 +68,8 @@ export async function open(name, options, url = SERVER_URL, prepare) {
   const sent = [];
   const home = new URL(url).host;
   page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') mishaps.push(`console: ${message.text()}`);
+    if (message.type() !== 'error' && message.type() !== 'warning') return;
+    mishaps.push(`console: ${message.text()} (${message.location().url})`);
   });
   page.on('pageerror', (error) => mishaps.push(`error: ${error.message}`));
   page.on('request', (request) => {
